@@ -1,0 +1,1 @@
+//! The scheduled HTTP source with the randomuser preset.

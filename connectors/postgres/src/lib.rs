@@ -1,0 +1,1 @@
+//! Postgres: the logical-replication source and the upsert sink.

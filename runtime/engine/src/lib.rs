@@ -1,0 +1,1 @@
+//! The engine: ledger, progress, workers, herder, schedules, over its own ports.

@@ -1,0 +1,1 @@
+//! The engine's Kafka ports over librdkafka.

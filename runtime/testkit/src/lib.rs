@@ -1,0 +1,1 @@
+//! Fakes, conformance suites and real-server handles for tests.

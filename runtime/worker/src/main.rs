@@ -1,0 +1,3 @@
+//! The `rowtide` binary.
+
+fn main() {}

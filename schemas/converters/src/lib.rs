@@ -1,0 +1,1 @@
+//! Avro, JSON and String converters with plans compiled per schema.

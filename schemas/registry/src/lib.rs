@@ -1,0 +1,1 @@
+//! Schema Registry: client, embedded server, compatibility rules.

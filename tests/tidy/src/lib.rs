@@ -1,0 +1,1 @@
+//! Architecture as a test: arrows, sizes, bans.
