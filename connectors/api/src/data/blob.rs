@@ -111,6 +111,22 @@ impl Blob {
         }
     }
 
+    /// The bytes of `range`: copied when short, else in the same buffer.
+    ///
+    /// # Panics
+    /// When `range` lies outside, as slicing does.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        match &self.0 {
+            Repr::Inline { .. } => Self::copy(&self.as_bytes()[range]),
+            Repr::Slice { buffer, start, len } => {
+                assert!(range.end <= *len as usize, "a slice lies inside its blob");
+                let start = *start as usize;
+                buffer.slice(start + range.start..start + range.end)
+            }
+        }
+    }
+
     /// The same bytes without the buffer they were received in, for what outlives its batch.
     #[must_use]
     pub fn detached(&self) -> Self {
@@ -240,6 +256,8 @@ mod tests {
         assert_ne!(long.detached().as_bytes().as_ptr(), long.as_bytes().as_ptr());
         assert_eq!(long.detached(), long);
         assert_eq!(size_of::<Blob>(), 24);
+        assert_eq!(long.slice(5..60).as_bytes().as_ptr(), buffer[15..].as_ptr());
+        assert_eq!(short.slice(1..3).as_bytes(), b"xx");
     }
 
     #[test]
