@@ -1,0 +1,130 @@
+//! The streaming half of a session: large reads, complete frames out, standby status in.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use rowtide_api::{Error, ResultExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::frame::{Malformed, frame_length, next_frame, status};
+use super::message;
+use super::startup::Wire;
+use crate::errors::ServerError;
+
+/// A session in CopyBoth or CopyOut mode. It cuts what arrives into runs of complete frames; a frame that is not complete
+/// stays behind in the buffer.
+pub struct Stream {
+    wire: Wire,
+    /// How far `incoming` is known to hold complete frames.
+    complete: usize,
+}
+
+impl Wire {
+    /// START_REPLICATION, or another command that answers CopyBoth.
+    ///
+    /// # Errors
+    /// Classified by SQLSTATE.
+    pub async fn copy_both(mut self, command: &str, doing: &str) -> Result<Stream, Error> {
+        self.start_stream(command, b'W', doing).await?;
+        Ok(Stream {
+            wire: self,
+            complete: 0,
+        })
+    }
+
+    /// COPY … TO STDOUT.
+    ///
+    /// # Errors
+    /// Classified by SQLSTATE.
+    pub async fn copy_out(mut self, statement: &str, doing: &str) -> Result<Stream, Error> {
+        self.start_stream(statement, b'H', doing).await?;
+        Ok(Stream {
+            wire: self,
+            complete: 0,
+        })
+    }
+}
+
+impl Stream {
+    /// Reads once; the buffer has room for at least `room` bytes, or for the rest of a frame that has begun. Cancel-safe.
+    /// Zero: the server closed the connection.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn read(&mut self, room: usize) -> io::Result<usize> {
+        let buffer = &mut self.wire.incoming;
+        let begun = match frame_length(buffer, self.complete) {
+            Ok(Some(length)) => length.saturating_sub(buffer.len() - self.complete),
+            _ => 0,
+        };
+        // A quarter of the room is enough to read on: reserving copies the part of a frame that stays behind.
+        if buffer.capacity() - buffer.len() < begun.max(room / 4) {
+            buffer.reserve(begun.max(room));
+        }
+        self.wire.transport.read_buf(buffer).await
+    }
+
+    /// Visits the frames completed since the last call: tag and body.
+    ///
+    /// # Errors
+    /// Bytes that are no frame.
+    pub fn scan(&mut self, mut visit: impl FnMut(u8, &[u8])) -> Result<(), Malformed> {
+        while let Some(frame) = next_frame(&self.wire.incoming, self.complete)? {
+            self.complete = frame.body.end;
+            visit(frame.tag, &self.wire.incoming[frame.body]);
+        }
+        Ok(())
+    }
+
+    /// Takes the scanned frames out, as one run of bytes.
+    pub fn take(&mut self) -> Bytes {
+        let complete = std::mem::take(&mut self.complete);
+        self.wire.incoming.split_to(complete).freeze()
+    }
+
+    /// Sends a standby status (PG-194). Not cancel-safe.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn send_status(
+        &mut self,
+        received: u64,
+        confirmed: u64,
+        now_us: i64,
+        reply: bool,
+    ) -> io::Result<()> {
+        let frame = status(received, confirmed, now_us, reply);
+        self.wire.transport.write_all(&frame).await?;
+        self.wire.transport.flush().await
+    }
+
+    /// Ends a replication stream from our side, so that the slot is free at once.
+    ///
+    /// # Errors
+    /// The socket's, as retriable.
+    pub async fn close(mut self) -> Result<(), Error> {
+        let mut out = BytesMut::new();
+        postgres_protocol::message::frontend::copy_done(&mut out);
+        self.wire
+            .transport
+            .write_all(&out)
+            .await
+            .retriable("ending the replication stream")?;
+        self.wire.close().await;
+        Ok(())
+    }
+
+    /// After CopyDone of a COPY TO STDOUT was seen: the session, ready for the next statement.
+    ///
+    /// # Errors
+    /// What the server says at the end of the statement.
+    pub async fn finish(mut self, doing: &str) -> Result<Wire, Error> {
+        self.wire.finish_stream(doing).await?;
+        Ok(self.wire)
+    }
+}
+
+/// What an ErrorResponse inside a stream says.
+pub fn error_in_stream(body: &[u8]) -> ServerError {
+    message::server_error(body)
+}
