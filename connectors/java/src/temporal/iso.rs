@@ -1,0 +1,503 @@
+//! Sans-I/O. The ISO-8601 texts of `java.time`: years above 9999 with `+`, years BC astronomical (PG-124).
+
+use super::civil::{civil_from_days, days_from_civil};
+use super::{MICROS_PER_DAY, TemporalError};
+
+/// The longest text: `-292275055-05-16T16:47:04.192000Z`.
+const MAX_TEXT_BYTES: usize = 40;
+
+const MILLIS_PER_DAY: i64 = 86_400_000;
+
+/// How many digits follow the seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fraction {
+    /// No trailing zeros, and no point without digits.
+    Shortest,
+    /// Exactly so many, 0 to 6 (more count as 6), further digits cut; 0: no point. A ZonedTimestamp prints the
+    /// precision of its column (PG-123).
+    Digits(u8),
+}
+
+/// Room for one text. Reused from row to row, it spares an allocation each.
+#[derive(Debug, Clone)]
+pub struct IsoBuffer {
+    bytes: [u8; MAX_TEXT_BYTES],
+    len: usize,
+}
+
+impl Default for IsoBuffer {
+    fn default() -> Self {
+        IsoBuffer::new()
+    }
+}
+
+impl IsoBuffer {
+    /// An empty one.
+    pub const fn new() -> Self {
+        IsoBuffer {
+            bytes: [0; MAX_TEXT_BYTES],
+            len: 0,
+        }
+    }
+
+    /// `2017-09-15`, from days since 1970-01-01.
+    pub fn date(&mut self, days: i32) -> &str {
+        self.len = 0;
+        self.push_date(i64::from(days));
+        self.text()
+    }
+
+    /// `2017-09-15T11:51:02.123Z`, from microseconds since the epoch.
+    pub fn instant_micros(&mut self, micros: i64, fraction: Fraction) -> &str {
+        self.len = 0;
+        self.push_date(micros.div_euclid(MICROS_PER_DAY));
+        self.push(b'T');
+        self.push_clock(micros.rem_euclid(MICROS_PER_DAY), fraction);
+        self.push(b'Z');
+        self.text()
+    }
+
+    /// `2017-09-15T11:51:02.123Z`, from milliseconds since the epoch.
+    pub fn instant_millis(&mut self, millis: i64, fraction: Fraction) -> &str {
+        self.len = 0;
+        self.push_date(millis.div_euclid(MILLIS_PER_DAY));
+        self.push(b'T');
+        self.push_clock(millis.rem_euclid(MILLIS_PER_DAY) * 1_000, fraction);
+        self.push(b'Z');
+        self.text()
+    }
+
+    /// `11:51:02.123`, from microseconds of the day. `24:00:00` is a time of Postgres and printed as such; values
+    /// outside a day are taken modulo it.
+    pub fn time(&mut self, micros: i64, fraction: Fraction) -> &str {
+        self.len = 0;
+        let of_day = if micros == MICROS_PER_DAY {
+            micros
+        } else {
+            micros.rem_euclid(MICROS_PER_DAY)
+        };
+        self.push_clock(of_day, fraction);
+        self.text()
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).expect("invariant: only ASCII is pushed")
+    }
+
+    fn push_date(&mut self, days: i64) {
+        let civil =
+            civil_from_days(days).expect("invariant: 64-bit milliseconds and 32-bit days are in range");
+        let year = civil.year.unsigned_abs();
+        if civil.year < 0 {
+            self.push(b'-');
+        } else if year > 9_999 {
+            self.push(b'+');
+        }
+        if year > 9_999 {
+            self.push_number(year / 10_000);
+        }
+        self.push_two(year / 100 % 100);
+        self.push_two(year % 100);
+        self.push(b'-');
+        self.push_two(u32::from(civil.month));
+        self.push(b'-');
+        self.push_two(u32::from(civil.day));
+    }
+
+    fn push_clock(&mut self, micros: i64, fraction: Fraction) {
+        // At most 24 hours, so the seconds fit.
+        let seconds = (micros / 1_000_000) as u32;
+        self.push_two(seconds / 3_600);
+        self.push(b':');
+        self.push_two(seconds / 60 % 60);
+        self.push(b':');
+        self.push_two(seconds % 60);
+        self.push_fraction((micros % 1_000_000) as u32, fraction);
+    }
+
+    fn push_fraction(&mut self, micros: u32, fraction: Fraction) {
+        if matches!(fraction, Fraction::Digits(0)) || (micros == 0 && fraction == Fraction::Shortest) {
+            return;
+        }
+        self.push(b'.');
+        self.push_two(micros / 10_000);
+        self.push_two(micros / 100 % 100);
+        self.push_two(micros % 100);
+        match fraction {
+            Fraction::Digits(digits) => self.len -= usize::from(6 - digits.min(6)),
+            // Ends at a digit: not all of them are zero.
+            Fraction::Shortest => {
+                while self.bytes[self.len - 1] == b'0' {
+                    self.len -= 1;
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    fn push_two(&mut self, number: u32) {
+        self.push(b'0' + (number / 10 % 10) as u8);
+        self.push(b'0' + (number % 10) as u8);
+    }
+
+    fn push_number(&mut self, number: u32) {
+        if number >= 10 {
+            self.push_number(number / 10);
+        }
+        self.push(b'0' + (number % 10) as u8);
+    }
+}
+
+/// Microseconds since the epoch of an ISO instant: `2026-01-05T10:00:00Z`, `+21016-11-04T06:51:30.123456+02:00`. A
+/// fraction may have up to nine digits, those below a microsecond are cut; an offset stands for `Z`.
+///
+/// # Errors
+/// Other text, days that do not exist, instants beyond 64 bits.
+pub fn instant_to_micros(text: &[u8]) -> Result<i64, TemporalError> {
+    let instant = parse_instant(text)?;
+    let micros = i64::from(instant.nanos / 1_000);
+    instant
+        .seconds
+        .checked_mul(1_000_000)
+        .and_then(|seconds| seconds.checked_add(micros))
+        .or_else(|| edge(instant.seconds, micros, 1_000_000))
+        .ok_or(TemporalError::OutOfRange(INSTANT))
+}
+
+/// Milliseconds since the epoch of an ISO instant, see [`instant_to_micros`]; digits below a millisecond are cut.
+///
+/// # Errors
+/// Other text, days that do not exist, instants beyond 64 bits.
+pub fn instant_to_millis(text: &[u8]) -> Result<i64, TemporalError> {
+    let instant = parse_instant(text)?;
+    let millis = i64::from(instant.nanos / 1_000_000);
+    instant
+        .seconds
+        .checked_mul(1_000)
+        .and_then(|seconds| seconds.checked_add(millis))
+        .or_else(|| edge(instant.seconds, millis, 1_000))
+        .ok_or(TemporalError::OutOfRange(INSTANT))
+}
+
+const INSTANT: &str = "timestamp";
+
+/// The earliest second of 64 bits begins before what 64 bits hold, its fraction lies inside.
+fn edge(seconds: i64, fraction: i64, per_second: i64) -> Option<i64> {
+    i64::try_from(i128::from(seconds) * i128::from(per_second) + i128::from(fraction)).ok()
+}
+
+struct Instant {
+    seconds: i64,
+    nanos: u32,
+}
+
+fn parse_instant(text: &[u8]) -> Result<Instant, TemporalError> {
+    let mut cursor = Cursor { rest: text };
+    let instant = read_instant(&mut cursor).filter(|_| cursor.rest.is_empty());
+    let (date, clock, offset) = instant.ok_or(TemporalError::Malformed(INSTANT))?;
+    let out_of_range = TemporalError::OutOfRange(INSTANT);
+    let days = days_from_civil(date.0, date.1, date.2).ok_or(out_of_range)?;
+    if clock.hour > 23 || clock.minute > 59 || clock.second > 59 {
+        return Err(out_of_range);
+    }
+    Ok(Instant {
+        seconds: days * 86_400 + clock.seconds() - offset,
+        nanos: clock.nanos,
+    })
+}
+
+type Date = (i32, u8, u8);
+
+fn read_instant(cursor: &mut Cursor<'_>) -> Option<(Date, Clock, i64)> {
+    let date = (
+        cursor.year()?,
+        cursor.after(b'-')?.two()?,
+        cursor.after(b'-')?.two()?,
+    );
+    let clock = cursor.after(b'T')?.clock()?;
+    let offset = if cursor.take(b'Z') { 0 } else { cursor.offset()? };
+    Some((date, clock, offset))
+}
+
+/// A time of the day as it was written, not yet checked against the length of hours and minutes.
+pub(super) struct Clock {
+    pub(super) hour: u8,
+    pub(super) minute: u8,
+    pub(super) second: u8,
+    pub(super) nanos: u32,
+}
+
+impl Clock {
+    pub(super) fn seconds(&self) -> i64 {
+        i64::from(self.hour) * 3_600 + i64::from(self.minute) * 60 + i64::from(self.second)
+    }
+}
+
+/// Reads a text from the front. A method that answers `None` has found something else.
+pub(super) struct Cursor<'t> {
+    pub(super) rest: &'t [u8],
+}
+
+impl<'t> Cursor<'t> {
+    pub(super) fn take(&mut self, byte: u8) -> bool {
+        match self.rest {
+            [first, rest @ ..] if *first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn after(&mut self, byte: u8) -> Option<&mut Cursor<'t>> {
+        self.take(byte).then_some(self)
+    }
+
+    /// Two digits.
+    pub(super) fn two(&mut self) -> Option<u8> {
+        match self.rest {
+            [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] => {
+                self.rest = rest;
+                Some((tens - b'0') * 10 + (ones - b'0'))
+            }
+            _ => None,
+        }
+    }
+
+    /// `HH:MM:SS` with up to nine digits of fraction.
+    pub(super) fn clock(&mut self) -> Option<Clock> {
+        let hour = self.two()?;
+        let minute = self.after(b':')?.two()?;
+        let second = self.after(b':')?.two()?;
+        let mut nanos = 0;
+        if self.take(b'.') {
+            let len = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if len == 0 || len > 9 {
+                return None;
+            }
+            let (digits, rest) = self.rest.split_at(len);
+            self.rest = rest;
+            nanos = number(digits) * 10u32.pow(9 - len as u32);
+        }
+        Some(Clock {
+            hour,
+            minute,
+            second,
+            nanos,
+        })
+    }
+
+    /// `+02`, `-05:30`, `+05:30:15`: seconds east of Greenwich, less than a day.
+    pub(super) fn offset(&mut self) -> Option<i64> {
+        let west = self.take(b'-');
+        if !west && !self.take(b'+') {
+            return None;
+        }
+        let mut seconds = i64::from(self.two()?) * 3_600;
+        if self.take(b':') {
+            seconds += i64::from(self.two().filter(|minutes| *minutes < 60)?) * 60;
+            if self.take(b':') {
+                seconds += i64::from(self.two().filter(|seconds| *seconds < 60)?);
+            }
+        }
+        (seconds < 86_400).then_some(if west { -seconds } else { seconds })
+    }
+
+    /// A run of at least `min` digits, at most nine: a number of 32 bits.
+    pub(super) fn digits(&mut self, min: usize) -> Option<u32> {
+        let len = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if len < min || len > 9 {
+            return None;
+        }
+        let (digits, rest) = self.rest.split_at(len);
+        self.rest = rest;
+        Some(number(digits))
+    }
+
+    /// Four digits, or more of them behind `+`; astronomical years BC behind `-`.
+    fn year(&mut self) -> Option<i32> {
+        let plus = self.take(b'+');
+        let minus = !plus && self.take(b'-');
+        let before = self.rest.len();
+        // At most nine digits.
+        let year = self.digits(4)? as i32;
+        let unsigned = !plus && !minus;
+        if unsigned && before - self.rest.len() > 4 {
+            return None;
+        }
+        Some(if minus { -year } else { year })
+    }
+}
+
+/// At most nine digits.
+fn number(digits: &[u8]) -> u32 {
+    digits
+        .iter()
+        .fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn instants_print_as_in_java() {
+        let golden: [(i64, &str); 9] = [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_478_267_490_123_456, "2016-11-04T13:51:30.123456Z"),
+            (1_562_639_337_100_000, "2019-07-09T02:28:57.1Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"),
+            (-62_167_219_200_000_000, "0000-01-01T00:00:00Z"),
+            (-62_167_219_200_000_001, "-0001-12-31T23:59:59.999999Z"),
+            (253_402_300_800_000_000, "+10000-01-01T00:00:00Z"),
+            (9_223_372_036_825_200_000, "+294247-01-10T04:00:25.2Z"),
+            (-9_223_372_036_832_400_000, "-290308-12-21T19:59:27.6Z"),
+        ];
+        let mut buffer = IsoBuffer::new();
+        for (micros, text) in golden {
+            assert_eq!(buffer.instant_micros(micros, Fraction::Shortest), text);
+        }
+        assert_eq!(
+            buffer.instant_millis(-1, Fraction::Shortest),
+            "1969-12-31T23:59:59.999Z"
+        );
+        assert_eq!(
+            buffer.instant_millis(i64::MAX, Fraction::Digits(6)),
+            "+292278994-08-17T07:12:55.807000Z"
+        );
+        assert_eq!(
+            buffer.instant_millis(i64::MIN, Fraction::Digits(6)),
+            "-292275055-05-16T16:47:04.192000Z"
+        );
+    }
+
+    /// PG-123: exactly the column's precision.
+    #[test]
+    fn a_zoned_timestamp_has_its_columns_precision() {
+        let mut buffer = IsoBuffer::new();
+        let micros = 1_478_267_490_120_000;
+        assert_eq!(
+            buffer.instant_micros(micros, Fraction::Digits(6)),
+            "2016-11-04T13:51:30.120000Z"
+        );
+        assert_eq!(
+            buffer.instant_micros(micros, Fraction::Digits(3)),
+            "2016-11-04T13:51:30.120Z"
+        );
+        assert_eq!(
+            buffer.instant_micros(micros, Fraction::Digits(1)),
+            "2016-11-04T13:51:30.1Z"
+        );
+        assert_eq!(
+            buffer.instant_micros(micros, Fraction::Digits(0)),
+            "2016-11-04T13:51:30Z"
+        );
+        assert_eq!(
+            buffer.instant_micros(0, Fraction::Digits(9)),
+            "1970-01-01T00:00:00.000000Z"
+        );
+    }
+
+    /// PG-124
+    #[test]
+    fn dates_of_far_years_have_signs() {
+        let mut buffer = IsoBuffer::new();
+        assert_eq!(buffer.date(17_424), "2017-09-15");
+        assert_eq!(buffer.date(2_932_897), "+10000-01-01");
+        assert_eq!(buffer.date(-719_529), "-0001-12-31");
+        assert_eq!(buffer.date(i32::MAX), "+5881580-07-11");
+        assert_eq!(buffer.date(i32::MIN), "-5877641-06-23");
+    }
+
+    #[test]
+    fn times_print_the_day_and_its_end() {
+        let mut buffer = IsoBuffer::new();
+        assert_eq!(buffer.time(42_662_000_000, Fraction::Shortest), "11:51:02");
+        assert_eq!(buffer.time(42_690_123_000, Fraction::Shortest), "11:51:30.123");
+        assert_eq!(
+            buffer.time(MICROS_PER_DAY, Fraction::Digits(6)),
+            "24:00:00.000000"
+        );
+        assert_eq!(buffer.time(-1, Fraction::Shortest), "23:59:59.999999");
+    }
+
+    #[test]
+    fn instants_are_read_with_any_offset() {
+        let golden: [(&str, i64); 8] = [
+            ("2026-01-05T10:00:00Z", 1_767_607_200_000_000),
+            ("2026-01-05T12:00:00+02:00", 1_767_607_200_000_000),
+            ("2026-01-05T04:29:45-05:30:15", 1_767_607_200_000_000),
+            ("2026-01-05T10:00:00.123456789Z", 1_767_607_200_123_456),
+            ("1969-12-31T23:59:59.9999999Z", -1),
+            ("0000-01-01T00:00:00Z", -62_167_219_200_000_000),
+            ("-290308-12-21T19:59:05.224192Z", i64::MIN),
+            ("+294247-01-10T04:00:54.775807Z", i64::MAX),
+        ];
+        for (text, micros) in golden {
+            assert_eq!(instant_to_micros(text.as_bytes()), Ok(micros), "{text}");
+        }
+        assert_eq!(instant_to_millis(b"+292278994-08-17T07:12:55.807Z"), Ok(i64::MAX));
+        assert_eq!(instant_to_millis(b"-292275055-05-16T16:47:04.192Z"), Ok(i64::MIN));
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "2026-01-05",
+            "2026-01-05T10:00:00",
+            "2026-01-05 10:00:00Z",
+            "2026-1-05T10:00:00Z",
+            "2026-01-05T10:00Z",
+            "12026-01-05T10:00:00Z",
+            "2026-01-05T10:00:00.Z",
+            "2026-01-05T10:00:00.1234567890Z",
+            "2026-01-05T10:00:00Zx",
+            "2026-01-05T10:00:00+24",
+            "+-2026-01-05T10:00:00Z",
+            "2026-01-05T10:00:00+2",
+        ] {
+            assert_eq!(
+                instant_to_micros(text.as_bytes()),
+                Err(TemporalError::Malformed("timestamp")),
+                "{text}"
+            );
+        }
+        for text in [
+            "2026-02-29T10:00:00Z",
+            "2026-13-01T10:00:00Z",
+            "2026-01-05T24:00:00Z",
+            "2026-01-05T10:60:00Z",
+            "2026-01-05T10:00:60Z",
+            "+294247-01-10T04:00:54.775808Z",
+            "-290308-12-21T19:59:05.224191Z",
+        ] {
+            assert_eq!(
+                instant_to_micros(text.as_bytes()),
+                Err(TemporalError::OutOfRange("timestamp")),
+                "{text}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_millisecond_prints_and_reads_back(millis in any::<i64>()) {
+            let mut buffer = IsoBuffer::new();
+            let text = buffer.instant_millis(millis, Fraction::Shortest);
+            prop_assert_eq!(instant_to_millis(text.as_bytes()), Ok(millis));
+        }
+
+        #[test]
+        fn every_date_and_time_prints(days in any::<i32>(), micros in any::<i64>(), digits in any::<u8>()) {
+            let mut buffer = IsoBuffer::new();
+            prop_assert!(buffer.date(days).len() >= 10);
+            prop_assert!(buffer.time(micros, Fraction::Digits(digits)).len() >= 8);
+        }
+    }
+}
