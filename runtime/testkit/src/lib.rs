@@ -1,1 +1,3 @@
 //! Fakes, conformance suites and real-server handles for tests.
+
+pub mod randomuser;
