@@ -16,6 +16,16 @@
 //! # Guarantee
 //! Progress moves only after durability, in both directions.
 
+pub mod chain;
+pub mod connector;
+pub mod control;
+pub mod failpoint;
+pub mod failure;
+pub mod metrics;
+pub mod observer;
+pub mod plugins;
 pub mod ports;
+pub mod schedule;
 pub mod sink;
 pub mod source;
+pub mod store;

@@ -14,7 +14,7 @@ pub use consumer::{
     Revocation, Subscription,
 };
 pub use log::{Log, LogRecord};
-pub use producer::{ClientSettings, Delivery, Outgoing, Producer, SendError};
+pub use producer::{BatchEnd, ClientSettings, Delivery, Outgoing, Producer, SendError};
 
 use std::sync::Arc;
 

@@ -1,11 +1,11 @@
 //! Sending records.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rowtide_api::erased::BoxFuture;
 use rowtide_api::{Error, Properties, RecordError};
-use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Names and settings of one client, after the engine merged worker and connector keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,72 +56,102 @@ pub trait Producer: Send + Sync {
     fn ready(&self) -> BoxFuture<'_, ()>;
 }
 
-/// Counts the acknowledgements of one batch: one atomic step per record, one wake-up per batch.
+/// The end of a batch's sending.
 #[derive(Debug)]
-pub struct Delivery {
+pub struct BatchEnd {
     /// The number the engine gave the batch.
     pub batch: u64,
+    /// How many records are durable, all of them; or the first failure.
+    pub outcome: Result<u32, Error>,
+}
+
+/// Counts the acknowledgements of one batch: one atomic step per record, one message per batch.
+#[derive(Debug)]
+pub struct Delivery {
+    batch: u64,
     acknowledged: AtomicU32,
     sent: AtomicU32,
-    failure: Mutex<Option<Error>>,
-    wake: Arc<Notify>,
+    told: AtomicBool,
+    // Unbounded in type only: it holds at most one message per open batch, and the engine bounds those.
+    ends: UnboundedSender<BatchEnd>,
 }
 
 /// Marks `sent` while the batch is still being sent: no count reaches it.
 const SENDING: u32 = u32::MAX;
 
 impl Delivery {
-    /// A batch that is about to be sent; `wake` is notified when it is complete or failed.
-    pub fn new(batch: u64, wake: Arc<Notify>) -> Arc<Self> {
+    /// A batch that is about to be sent; its end goes to `ends`.
+    pub fn new(batch: u64, ends: UnboundedSender<BatchEnd>) -> Arc<Self> {
         Arc::new(Self {
             batch,
             acknowledged: AtomicU32::new(0),
             sent: AtomicU32::new(SENDING),
-            failure: Mutex::new(None),
-            wake,
+            told: AtomicBool::new(false),
+            ends,
         })
     }
 
     /// For the producer: one record is durable.
     pub fn acknowledged(&self) {
-        let now = self.acknowledged.fetch_add(1, Ordering::AcqRel) + 1;
-        if now == self.sent.load(Ordering::Acquire) {
-            self.wake.notify_one();
+        let acknowledged = self.acknowledged.fetch_add(1, Ordering::SeqCst) + 1;
+        if acknowledged == self.sent.load(Ordering::SeqCst) {
+            self.tell(Ok(acknowledged));
         }
     }
 
     /// For the producer: one record was not stored, and will not be.
     pub fn failed(&self, error: Error) {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(error);
-        self.wake.notify_one();
+        self.tell(Err(error));
     }
 
     /// For the engine: sending is over, `sent` records were taken.
     pub fn sending_over(&self, sent: u32) {
-        self.sent.store(sent, Ordering::Release);
-        if self.is_complete() {
-            self.wake.notify_one();
+        self.sent.store(sent, Ordering::SeqCst);
+        // Either this load sees the last acknowledgement, or that one saw the store above; `told` lets one of them speak.
+        if self.acknowledged.load(Ordering::SeqCst) == sent {
+            self.tell(Ok(sent));
         }
     }
 
-    /// How many records are durable.
-    pub fn count(&self) -> u32 {
-        self.acknowledged.load(Ordering::Acquire)
+    fn tell(&self, outcome: Result<u32, Error>) {
+        if !self.told.swap(true, Ordering::AcqRel) {
+            // Nobody listens any more when the task is gone.
+            let _ = self.ends.send(BatchEnd {
+                batch: self.batch,
+                outcome,
+            });
+        }
     }
+}
 
-    /// Whether sending is over and every record is durable.
-    pub fn is_complete(&self) -> bool {
-        self.acknowledged.load(Ordering::Acquire) == self.sent.load(Ordering::Acquire)
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc::unbounded_channel;
 
-    /// The first failure.
-    pub fn failure(&self) -> Option<Error> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    #[test]
+    fn a_batch_ends_once_whichever_comes_last() {
+        let (send, mut receive) = unbounded_channel();
+        let early = Delivery::new(1, send.clone());
+        early.acknowledged();
+        early.sending_over(1);
+        let late = Delivery::new(2, send.clone());
+        late.sending_over(2);
+        late.acknowledged();
+        assert_eq!(receive.try_recv().unwrap().batch, 1);
+        assert!(receive.try_recv().is_err());
+        late.acknowledged();
+        assert!(matches!(
+            receive.try_recv(),
+            Ok(BatchEnd {
+                batch: 2,
+                outcome: Ok(2)
+            })
+        ));
+        let broken = Delivery::new(3, send);
+        broken.failed(Error::fatal("x"));
+        broken.failed(Error::fatal("y"));
+        assert!(receive.try_recv().unwrap().outcome.is_err());
+        assert!(receive.try_recv().is_err());
     }
 }

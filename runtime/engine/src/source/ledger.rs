@@ -39,7 +39,6 @@ pub struct Ledger {
     partitions: Vec<Lane>,
     lanes: HashMap<SourcePartition, usize>,
     lane_of: HashMap<BatchId, usize>,
-    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -57,7 +56,6 @@ struct Batch {
     ended: u32,
     dead_letters_open: u32,
     sending_over: bool,
-    bytes: usize,
     resume_at: Option<SourceOffset>,
 }
 
@@ -73,13 +71,11 @@ impl Ledger {
         Self::default()
     }
 
-    /// Enters a polled batch. `resume_at: None` joins it to the next one: no offset ends between them. `bytes` is what
-    /// it pins until it settles.
+    /// Enters a polled batch. `resume_at: None` joins it to the next one: no offset ends between them.
     pub fn enter(
         &mut self,
         partition: &SourcePartition,
         records: u32,
-        bytes: usize,
         resume_at: Option<SourceOffset>,
     ) -> BatchId {
         let id = BatchId(self.next);
@@ -102,11 +98,9 @@ impl Ledger {
             ended: 0,
             dead_letters_open: 0,
             sending_over: false,
-            bytes,
             resume_at,
         });
         self.lane_of.insert(id, lane);
-        self.bytes += bytes;
         id
     }
 
@@ -180,11 +174,6 @@ impl Ledger {
         self.lane_of.is_empty()
     }
 
-    /// Bytes pinned by batches that have not left the ledger.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Batches that have not left the ledger.
     pub fn batches(&self) -> usize {
         self.lane_of.len()
@@ -208,7 +197,6 @@ impl Ledger {
                 break;
             };
             self.lane_of.remove(&batch.id);
-            self.bytes -= batch.bytes;
             if batch.resume_at.is_some() {
                 lane.committable = batch.resume_at;
             }
@@ -239,22 +227,21 @@ mod tests {
     #[test]
     fn a_later_batch_waits_for_an_earlier_one() {
         let mut ledger = Ledger::new();
-        let one = ledger.enter(&partition("a"), 2, 10, Some(offset(1)));
-        let two = ledger.enter(&partition("a"), 1, 10, Some(offset(2)));
+        let one = ledger.enter(&partition("a"), 2, Some(offset(1)));
+        let two = ledger.enter(&partition("a"), 1, Some(offset(2)));
         settle(&mut ledger, two, 1);
         assert_eq!(ledger.take_committable(), []);
         settle(&mut ledger, one, 2);
         assert_eq!(ledger.take_committable(), [(partition("a"), offset(2))]);
         assert!(ledger.is_settled());
-        assert_eq!(ledger.bytes(), 0);
     }
 
     /// CN-239: one slow record holds back only its own partition.
     #[test]
     fn a_slow_partition_does_not_hold_back_another() {
         let mut ledger = Ledger::new();
-        ledger.enter(&partition("a"), 1, 0, Some(offset(1)));
-        let other = ledger.enter(&partition("b"), 1, 0, Some(offset(7)));
+        ledger.enter(&partition("a"), 1, Some(offset(1)));
+        let other = ledger.enter(&partition("b"), 1, Some(offset(7)));
         settle(&mut ledger, other, 1);
         assert_eq!(ledger.take_committable(), [(partition("b"), offset(7))]);
     }
@@ -263,8 +250,8 @@ mod tests {
     #[test]
     fn an_empty_batch_settles_in_its_turn() {
         let mut ledger = Ledger::new();
-        let one = ledger.enter(&partition("a"), 1, 0, Some(offset(1)));
-        let empty = ledger.enter(&partition("a"), 0, 0, Some(offset(2)));
+        let one = ledger.enter(&partition("a"), 1, Some(offset(1)));
+        let empty = ledger.enter(&partition("a"), 0, Some(offset(2)));
         ledger.sending_over(empty).unwrap();
         assert!(!ledger.has_committable());
         settle(&mut ledger, one, 1);
@@ -274,8 +261,8 @@ mod tests {
     #[test]
     fn a_batch_without_an_offset_joins_the_next() {
         let mut ledger = Ledger::new();
-        let open = ledger.enter(&partition("a"), 1, 0, None);
-        let end = ledger.enter(&partition("a"), 1, 0, Some(offset(2)));
+        let open = ledger.enter(&partition("a"), 1, None);
+        let end = ledger.enter(&partition("a"), 1, Some(offset(2)));
         settle(&mut ledger, open, 1);
         assert_eq!(ledger.take_committable(), []);
         settle(&mut ledger, end, 1);
@@ -286,7 +273,7 @@ mod tests {
     #[test]
     fn a_tolerated_record_waits_for_its_dead_letter() {
         let mut ledger = Ledger::new();
-        let one = ledger.enter(&partition("a"), 2, 0, Some(offset(1)));
+        let one = ledger.enter(&partition("a"), 2, Some(offset(1)));
         ledger.resolve(one, Resolution::Tolerated, 1).unwrap();
         ledger.resolve(one, Resolution::Dropped, 1).unwrap();
         ledger.sending_over(one).unwrap();
@@ -298,12 +285,12 @@ mod tests {
     #[test]
     fn counts_that_do_not_add_up_are_errors() {
         let mut ledger = Ledger::new();
-        let one = ledger.enter(&partition("a"), 1, 0, None);
+        let one = ledger.enter(&partition("a"), 1, None);
         assert_eq!(
             ledger.resolve(one, Resolution::Acknowledged, 2),
             Err(LedgerError::TooMany(one))
         );
-        let two = ledger.enter(&partition("a"), 1, 0, None);
+        let two = ledger.enter(&partition("a"), 1, None);
         assert_eq!(
             ledger.dead_letter_acknowledged(two, 1),
             Err(LedgerError::TooMany(two))
@@ -317,10 +304,10 @@ mod tests {
     #[test]
     fn offsets_given_back_do_not_replace_newer_ones() {
         let mut ledger = Ledger::new();
-        let one = ledger.enter(&partition("a"), 0, 0, Some(offset(1)));
+        let one = ledger.enter(&partition("a"), 0, Some(offset(1)));
         ledger.sending_over(one).unwrap();
         let old = ledger.take_committable();
-        let two = ledger.enter(&partition("a"), 0, 0, Some(offset(2)));
+        let two = ledger.enter(&partition("a"), 0, Some(offset(2)));
         ledger.sending_over(two).unwrap();
         ledger.give_back(old.clone());
         assert_eq!(ledger.take_committable(), [(partition("a"), offset(2))]);
@@ -340,7 +327,7 @@ mod tests {
             let mut model: Vec<(BatchId, u8, u32, u32, bool)> = Vec::new();
             for (n, (records, has_offset, lane)) in sizes.iter().enumerate() {
                 let resume_at = has_offset.then(|| offset(n as i64));
-                let id = ledger.enter(&partition(&lane.to_string()), *records, 1, resume_at);
+                let id = ledger.enter(&partition(&lane.to_string()), *records, resume_at);
                 ledger.sending_over(id).unwrap();
                 model.push((id, *lane, *records, 0, *has_offset));
             }

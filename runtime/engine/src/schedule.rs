@@ -1,0 +1,3 @@
+//! Schedules: which slot is due, and how a run goes.
+
+pub mod slots;

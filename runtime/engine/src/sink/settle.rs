@@ -1,0 +1,77 @@
+//! Applies the end of a ticket to flight and progress.
+
+use rowtide_api::Error;
+use rowtide_api::sink::{Partition, Settlement};
+
+use super::decode::place;
+use super::flight::Flight;
+use super::progress::{DeliveryId, Progress, ProgressError};
+use crate::failure::{Stage, tolerance_exceeded};
+use crate::metrics::SinkCounters;
+
+/// What a ticket says.
+#[derive(Debug)]
+pub struct Ended {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The put it belongs to.
+    pub attempt: u32,
+    /// How it ended.
+    pub settlement: Settlement,
+}
+
+/// Applies it; `true` when records became durable. Tickets that no longer count are ignored.
+///
+/// # Errors
+/// Fatal: a rejected record, an account that does not add up, a lost ticket.
+pub fn settle(
+    ended: Ended,
+    flight: &mut Flight,
+    progress: &mut Progress,
+    counters: &SinkCounters,
+) -> Result<bool, Error> {
+    if !flight.counts(ended.id, ended.attempt) {
+        return Ok(false);
+    }
+    match ended.settlement {
+        Settlement::Done(report) => {
+            let Some(records) = flight.records_of(ended.id).cloned() else {
+                return Ok(false);
+            };
+            if let Some((index, error)) = report.rejected.first()
+                && report.adds_up(records.len())
+            {
+                let record = &records[*index as usize];
+                // A transform may have changed the topic; partition and offset are where it was read.
+                let index = record.record.partition.unwrap_or_default();
+                let place = place(
+                    &Partition {
+                        topic: record.record.topic.clone(),
+                        index,
+                    },
+                    record.id.ordinal(),
+                );
+                return Err(tolerance_exceeded(Stage::TaskPut, "put", &place, error));
+            }
+            counters.settled(report.written, report.skipped);
+            // Invariant: a delivery is a fetch, whose size is bounded far below u32.
+            progress
+                .settle(ended.id, records.len() as u32, &report)
+                .map_err(bug)?;
+            flight.settled(ended.id);
+            Ok(true)
+        }
+        Settlement::Failed(error) if error.is_retriable() => {
+            flight.failed(ended.id, error);
+            Ok(false)
+        }
+        Settlement::Failed(error) => Err(error),
+        Settlement::Lost => Err(Error::fatal("the sink lost a batch without settling it")
+            .hint("this is a defect of the connector; the position stays")),
+    }
+}
+
+pub(super) fn bug(error: ProgressError) -> Error {
+    Error::fatal(format!("a sink's account does not add up: {error:?}"))
+        .hint("this is a defect of the connector; the position stays")
+}
