@@ -8,7 +8,7 @@ use rowtide_api::record::Record;
 use rowtide_api::sink::{Partition, SinkRecord};
 use rowtide_api::transform::Origin;
 
-use crate::chain::{Chain, Failed, record_id};
+use crate::chain::{Chain, Converters, Failed, record_id};
 use crate::failure::{Action, Tolerance, action, tolerance_exceeded};
 use crate::ports::{Fetched, RawRecord};
 
@@ -74,7 +74,9 @@ impl Decoding {
                     }
                     *next += 1;
                 }
-                Err(failed) => fetch_missing(chain, failed, &fetched.partition, raw).await?,
+                Err(failed) => {
+                    fetch_missing(chain.converters().clone(), failed, &fetched.partition, raw).await?
+                }
             }
         }
         let size = |bytes: &Option<rowtide_api::Blob>| bytes.as_ref().map_or(0, |bytes| bytes.len());
@@ -111,7 +113,7 @@ fn transformed(
 }
 
 async fn fetch_missing(
-    chain: &Chain,
+    converters: Converters,
     failed: Failed,
     partition: &Partition,
     raw: &RawRecord,
@@ -120,9 +122,7 @@ async fn fetch_missing(
         action(failed.stage, &failed.failure, Tolerance::None),
         failed.failure,
     ) {
-        (Action::Fetch, Failure::Missing(missing)) => {
-            chain.converters().of(failed.stage).clone().fetch(missing).await
-        }
+        (Action::Fetch, Failure::Missing(missing)) => converters.of(failed.stage).fetch(missing).await,
         (_, failure) => Err(refused(
             Failed {
                 stage: failed.stage,

@@ -1,0 +1,355 @@
+//! Runs one connector: opens it, plans its tasks, starts and stops them. Whatever it waits for, it hears the next order.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::Arc;
+
+use rowtide_api::config::Reader;
+use rowtide_api::context::{Metrics, Progress};
+use rowtide_api::erased::BoxFuture;
+use rowtide_api::source::TaskSpec;
+use rowtide_api::{Error, Properties};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::start::{Opened, TaskJob, WorkerParts};
+use super::task::TaskHandle;
+use crate::connector::common::Common;
+use crate::failure::{Backoff, trace};
+use crate::plugins::ConnectorPlugin;
+use crate::status::TaskView;
+use crate::store::config::TargetState;
+use crate::store::status::{State, Status};
+
+/// What a runner is told. Orders are carried out in the order they arrive.
+pub(super) enum Order {
+    /// Run this configuration from now on.
+    Configure(Properties, TargetState),
+    /// Go to this state.
+    Target(TargetState),
+    /// Start the connector, and these tasks, again.
+    Restart { connector: bool, tasks: Vec<u32> },
+    /// Stop everything; answered when it has stopped.
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// A runner's end of the line.
+pub(super) type Orders = mpsc::Receiver<Order>;
+
+struct Active {
+    opened: Opened,
+    jobs: BTreeMap<u32, Arc<TaskJob>>,
+    tasks: BTreeMap<u32, TaskHandle>,
+}
+
+struct Runner {
+    parts: Arc<WorkerParts>,
+    name: Arc<str>,
+    config: Properties,
+    target: TargetState,
+    active: Option<Active>,
+}
+
+type Starting = BoxFuture<'static, Result<(Opened, Common, Vec<TaskSpec>), Error>>;
+
+/// Runs a connector until it is shut down or the herder is gone.
+pub(super) async fn run(parts: Arc<WorkerParts>, name: Arc<str>, mut orders: Orders) {
+    let mut runner = Runner {
+        parts,
+        name,
+        config: Properties::new(),
+        target: TargetState::Stopped,
+        active: None,
+    };
+    let mut starting: Option<Starting> = None;
+    loop {
+        let order = tokio::select! {
+            biased;
+            // 1. Orders, also while starting: they may make the start obsolete.
+            order = orders.recv() => order,
+            // 2. The end of a start.
+            started = wait(&mut starting) => {
+                runner.started(started).await;
+                continue;
+            }
+            // 3. The plan is stale.
+            stale = watch(runner.active.as_ref()) => {
+                starting = runner.stale(stale).await;
+                continue;
+            }
+        };
+        match order {
+            Some(Order::Configure(config, target)) => {
+                runner.stop_tasks().await;
+                (runner.config, runner.target) = (config, target);
+                starting = runner.start();
+            }
+            Some(Order::Target(target)) => starting = runner.retarget(target, starting).await,
+            Some(Order::Restart { connector, tasks }) => {
+                if connector && runner.target != TargetState::Stopped {
+                    runner.stop_tasks().await;
+                    starting = runner.start();
+                } else {
+                    runner.restart_tasks(&tasks).await;
+                }
+            }
+            Some(Order::Shutdown(done)) => {
+                drop(starting.take());
+                runner.stop_tasks().await;
+                // The one who asked may have stopped waiting.
+                let _ = done.send(());
+                return;
+            }
+            None => return runner.stop_tasks().await,
+        }
+    }
+}
+
+impl Runner {
+    /// Begins a start, unless the connector should be stopped.
+    fn start(&mut self) -> Option<Starting> {
+        let board = &self.parts.board;
+        if self.target == TargetState::Stopped {
+            board.plan(&self.name, BTreeMap::new());
+            board.connector(&self.name, Status::of(State::Stopped));
+            return None;
+        }
+        board.connector(&self.name, Status::of(State::Unassigned));
+        let (parts, name, config) = (self.parts.clone(), self.name.clone(), self.config.clone());
+        Some(Box::pin(async move { open(&parts, &name, &config).await }))
+    }
+
+    async fn started(&mut self, started: Result<(Opened, Common, Vec<TaskSpec>), Error>) {
+        let (opened, common, specs) = match started {
+            Ok(started) => started,
+            Err(error) => return self.failed(&error),
+        };
+        let jobs: BTreeMap<u32, Arc<TaskJob>> = specs
+            .into_iter()
+            .enumerate()
+            .map(|(number, spec)| {
+                let number = number as u32;
+                let job = TaskJob {
+                    parts: self.parts.clone(),
+                    name: self.name.clone(),
+                    number,
+                    config: self.config.clone(),
+                    common: common.clone(),
+                    opened: opened.share(),
+                    spec,
+                    metrics: Metrics::default(),
+                    progress: Progress::default(),
+                };
+                (number, Arc::new(job))
+            })
+            .collect();
+        let views = jobs.iter().map(|(number, job)| (*number, view(job))).collect();
+        self.parts.board.plan(&self.name, views);
+        self.parts.board.connector(&self.name, Status::of(self.state()));
+        let paused = self.target == TargetState::Paused;
+        let tasks = jobs
+            .iter()
+            .map(|(number, job)| (*number, TaskHandle::spawn(job.clone(), paused)))
+            .collect();
+        tracing::info!(connector = %self.name, tasks = jobs.len(), "connector started");
+        self.active = Some(Active { opened, jobs, tasks });
+    }
+
+    fn failed(&self, error: &Error) {
+        tracing::error!(connector = %self.name, %error, causes = ?error.chain(), "the connector failed");
+        self.parts.board.plan(&self.name, BTreeMap::new());
+        self.parts
+            .board
+            .connector(&self.name, Status::failed(trace(error)));
+    }
+
+    async fn stale(&mut self, stale: Result<(), Error>) -> Option<Starting> {
+        self.stop_tasks().await;
+        match stale {
+            Ok(()) => self.start(),
+            Err(error) => {
+                self.failed(&error);
+                None
+            }
+        }
+    }
+
+    async fn retarget(&mut self, target: TargetState, starting: Option<Starting>) -> Option<Starting> {
+        let was = std::mem::replace(&mut self.target, target);
+        match (was, target) {
+            (_, TargetState::Stopped) => {
+                drop(starting);
+                self.stop_tasks().await;
+                self.start()
+            }
+            (TargetState::Stopped, _) => self.start(),
+            _ => {
+                if let Some(active) = &self.active {
+                    // Connector first: a task that starts right now looks at its state.
+                    self.parts.board.connector(&self.name, Status::of(self.state()));
+                    for (number, task) in &active.tasks {
+                        task.set_paused(target == TargetState::Paused);
+                        self.show_pause(*number);
+                    }
+                }
+                starting
+            }
+        }
+    }
+
+    /// A FAILED or starting task keeps its state; a running one shows the pause.
+    fn show_pause(&self, number: u32) {
+        let view = self
+            .parts
+            .board
+            .get(&self.name)
+            .and_then(|mut view| view.tasks.remove(&number));
+        if view.is_some_and(|view| matches!(view.status.state, State::Running | State::Paused)) {
+            self.parts
+                .board
+                .task(&self.name, number, Status::of(self.state()));
+        }
+    }
+
+    fn state(&self) -> State {
+        if self.target == TargetState::Paused {
+            State::Paused
+        } else {
+            State::Running
+        }
+    }
+
+    async fn restart_tasks(&mut self, numbers: &[u32]) {
+        let deadline = Instant::now() + self.parts.shutdown_timeout;
+        let paused = self.target == TargetState::Paused;
+        let Some(active) = &mut self.active else { return };
+        for number in numbers {
+            let Some(job) = active.jobs.get(number) else {
+                continue;
+            };
+            self.parts
+                .board
+                .task(&self.name, *number, Status::of(State::Restarting));
+            if let Some(task) = active.tasks.remove(number) {
+                task.stop();
+                task.stopped(deadline).await;
+            }
+            self.parts
+                .board
+                .task(&self.name, *number, Status::of(State::Restarting));
+            active
+                .tasks
+                .insert(*number, TaskHandle::spawn(job.clone(), paused));
+        }
+    }
+
+    /// Stops all tasks together, inside one deadline.
+    async fn stop_tasks(&mut self) {
+        let Some(active) = self.active.take() else { return };
+        let deadline = Instant::now() + self.parts.shutdown_timeout;
+        active.tasks.values().for_each(TaskHandle::stop);
+        for task in active.tasks.into_values() {
+            task.stopped(deadline).await;
+        }
+    }
+}
+
+/// Opens the connector and plans its tasks; retriable failures are tried again, visibly.
+async fn open(
+    parts: &WorkerParts,
+    name: &str,
+    config: &Properties,
+) -> Result<(Opened, Common, Vec<TaskSpec>), Error> {
+    let class = config.get("connector.class").unwrap_or_default().trim();
+    let plugin = parts.validator.plugins.connector(class).map_err(Error::fatal)?;
+    let common = Common::read(&mut Reader::new(config), &plugin)
+        .ok_or_else(|| Error::fatal(format!("the configuration of {name} is invalid")).hint("validate it"))?;
+    let mut backoff = Backoff::new(name.len() as u64);
+    loop {
+        let error = match open_once(&plugin, config, &common).await {
+            Ok((opened, specs)) => return checked(common, opened, specs),
+            Err(error) if error.is_retriable() => error,
+            Err(error) => return Err(error),
+        };
+        let wait = backoff.next_wait();
+        tracing::warn!(connector = name, %error, causes = ?error.chain(), wait_ms = wait.as_millis() as u64, "opening the connector again");
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn open_once(
+    plugin: &ConnectorPlugin,
+    config: &Properties,
+    common: &Common,
+) -> Result<(Opened, Vec<TaskSpec>), Error> {
+    match plugin {
+        ConnectorPlugin::Source(source) => {
+            let connector = (source.open)(config)?;
+            // A scheduled source runs one run at a time, so its plan is one task, whatever tasks.max says.
+            let specs = connector.plan(common.tasks_max).await?;
+            let specs = if source.scheduled {
+                specs.into_iter().take(1).collect()
+            } else {
+                specs
+            };
+            Ok((Opened::Source(connector.into()), specs))
+        }
+        ConnectorPlugin::Sink(sink) => {
+            let connector = (sink.open)(config)?;
+            let specs = (0..common.tasks_max.get()).map(|_| TaskSpec::default()).collect();
+            Ok((Opened::Sink(connector.into()), specs))
+        }
+    }
+}
+
+fn checked(
+    common: Common,
+    opened: Opened,
+    specs: Vec<TaskSpec>,
+) -> Result<(Opened, Common, Vec<TaskSpec>), Error> {
+    if specs.len() as u64 <= u64::from(common.tasks_max.get()) {
+        return Ok((opened, common, specs));
+    }
+    let text = format!(
+        "The connector {} has generated {} tasks, which is greater than {}, the maximum number of tasks it is configured to create.",
+        common.name,
+        specs.len(),
+        common.tasks_max
+    );
+    if common.tasks_max_enforce {
+        return Err(Error::fatal(text).hint("raise tasks.max"));
+    }
+    tracing::warn!("{text}");
+    Ok((opened, common, specs))
+}
+
+fn view(job: &TaskJob) -> TaskView {
+    let mut config = job.config.clone();
+    for (key, value) in job.spec.0.iter() {
+        config.set(key, value);
+    }
+    TaskView {
+        status: Status::of(State::Unassigned),
+        config,
+        progress: job.progress.clone(),
+        metrics: job.metrics.clone(),
+    }
+}
+
+async fn wait(starting: &mut Option<Starting>) -> Result<(Opened, Common, Vec<TaskSpec>), Error> {
+    match starting {
+        Some(running) => {
+            let done = running.await;
+            *starting = None;
+            done
+        }
+        None => pending().await,
+    }
+}
+
+async fn watch(active: Option<&Active>) -> Result<(), Error> {
+    match active.map(|active| &active.opened) {
+        Some(Opened::Source(source)) => source.watch().await,
+        Some(Opened::Sink(_)) | None => pending().await,
+    }
+}
