@@ -1,5 +1,10 @@
 //! The HTTP source against the randomuser-compatible server: pages, retries, resumption, live check.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by panicking, helpers of tests too"
+)]
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
