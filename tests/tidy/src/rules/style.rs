@@ -44,7 +44,20 @@ const UNBOUNDED: &[&str] = &[
 ];
 
 /// Queues without a bound of their own whose content something else bounds: (file, what).
-pub const BOUNDED_ELSEWHERE: &[(&str, &str)] = &[];
+pub const BOUNDED_ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "runtime/engine/src/ports/producer.rs",
+        "one end per batch, told from any thread, which must not wait",
+    ),
+    (
+        "runtime/engine/src/sink/worker.rs",
+        "one end per batch in flight, and `buffered_records_max` and `buffered_bytes_max` bound those",
+    ),
+    (
+        "runtime/engine/src/source/worker.rs",
+        "one end per open batch, and `BATCHES_OPEN_MAX` bounds those",
+    ),
+];
 
 /// Macros whose arguments reach a log.
 const LOGS: &[&str] = &[
