@@ -1,0 +1,211 @@
+//! What librdkafka calls back: the group's changes, handed to the engine while the group waits.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::Offset;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rowtide_api::sink::{Note, Partition};
+use rowtide_engine::ports::{Committed, ConsumerEvent, Revocation};
+use tokio::sync::mpsc::Sender;
+
+/// How long the group may wait for the engine to let partitions go: well inside `max.poll.interval.ms` (5 minutes), and
+/// longer than any commit or put that is bounded.
+const RELEASE_WAIT: Duration = Duration::from_secs(60);
+/// How often a wait looks whether the consumer is being closed.
+const CLOSING_RECHECK: Duration = Duration::from_millis(100);
+/// How long asking for committed positions may take at a time.
+const COMMITTED_WAIT: Duration = Duration::from_secs(10);
+
+/// What the engine's side and the polling thread share.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) paused: AtomicBool,
+    pub(super) closing: AtomicBool,
+    /// Partitions that went since the polling thread last looked.
+    gone: Mutex<Vec<Partition>>,
+}
+
+impl Shared {
+    /// The partitions that went since the last call. Written and taken by the polling thread alone.
+    pub(super) fn take_gone(&self) -> Vec<Partition> {
+        std::mem::take(&mut self.gone.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A change on its way to the engine; dropping `taken` releases the polling thread.
+pub(super) struct Change {
+    pub(super) event: ConsumerEvent,
+    pub(super) taken: Option<Revocation>,
+}
+
+/// The callbacks.
+pub(super) struct Group {
+    client_id: String,
+    shared: Arc<Shared>,
+    changes: Sender<Change>,
+}
+
+impl Group {
+    pub(super) fn new(client_id: String, shared: Arc<Shared>, changes: Sender<Change>) -> Self {
+        Self {
+            client_id,
+            shared,
+            changes,
+        }
+    }
+
+    /// Tells the engine and waits until it has let go, the consumer closes, or the wait is over.
+    fn tell_and_wait(&self, partitions: Vec<Partition>, lost: bool) {
+        self.shared
+            .gone
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(partitions.iter().cloned());
+        let (release, released) = sync_channel(1);
+        let revocation = Revocation::new(partitions, move || {
+            // Nobody waits any more after the deadline.
+            let _ = release.try_send(());
+        });
+        let change = if lost {
+            // Nothing can be committed any more; released as soon as the engine's side has forgotten what it fetched.
+            Change {
+                event: ConsumerEvent::Lost(revocation.partitions.clone()),
+                taken: Some(revocation),
+            }
+        } else {
+            Change {
+                event: ConsumerEvent::Revoked(revocation),
+                taken: None,
+            }
+        };
+        if !self.tell(change) {
+            return;
+        }
+        let deadline = Instant::now() + RELEASE_WAIT;
+        while !self.shared.closing.load(Ordering::Acquire) {
+            match released.recv_timeout(CLOSING_RECHECK) {
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    return tracing::warn!(client = self.client_id, "partitions were not let go in time");
+                }
+            }
+        }
+    }
+
+    fn tell(&self, mut change: Change) -> bool {
+        use tokio::sync::mpsc::error::TrySendError;
+        loop {
+            match self.changes.try_send(change) {
+                Ok(()) => return true,
+                Err(TrySendError::Closed(_)) => return false,
+                Err(TrySendError::Full(back)) if !self.shared.closing.load(Ordering::Acquire) => {
+                    change = back;
+                    std::thread::sleep(CLOSING_RECHECK);
+                }
+                Err(TrySendError::Full(_)) => return false,
+            }
+        }
+    }
+
+    /// Where the group stands in these partitions. Asked until answered: starting without the note would lose a clock.
+    fn committed(&self, client: &BaseConsumer<Self>, list: &TopicPartitionList) -> Option<Vec<Committed>> {
+        while !self.shared.closing.load(Ordering::Acquire) {
+            match client.committed_offsets(list.clone(), COMMITTED_WAIT) {
+                Ok(committed) => {
+                    return Some(
+                        committed
+                            .elements()
+                            .iter()
+                            .map(|entry| Committed {
+                                partition: Partition {
+                                    topic: entry.topic().into(),
+                                    index: entry.partition(),
+                                },
+                                position: match entry.offset() {
+                                    Offset::Offset(position) => Some(position),
+                                    _ => None,
+                                },
+                                note: Some(entry.metadata())
+                                    .filter(|note| !note.is_empty())
+                                    .map(|note| Note(note.into())),
+                            })
+                            .collect(),
+                    );
+                }
+                Err(error) => {
+                    tracing::warn!(client = self.client_id, %error, "asking for committed positions")
+                }
+            }
+        }
+        None
+    }
+}
+
+impl ClientContext for Group {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(client = self.client_id, %error, reason, "Kafka client");
+    }
+}
+
+impl ConsumerContext for Group {
+    fn pre_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Revoke(list) => {
+                let partitions = partitions(list);
+                tracing::info!(
+                    client = self.client_id,
+                    partitions = partitions.len(),
+                    lost = client.assignment_lost(),
+                    "partitions go"
+                );
+                if !partitions.is_empty() {
+                    self.tell_and_wait(partitions, client.assignment_lost());
+                }
+            }
+            Rebalance::Error(error) => tracing::warn!(client = self.client_id, %error, "rebalancing"),
+            Rebalance::Assign(_) => {}
+        }
+    }
+
+    fn post_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Assign(list) = rebalance else {
+            return;
+        };
+        if list.count() == 0 {
+            return;
+        }
+        if self.shared.paused.load(Ordering::Acquire)
+            && let Err(error) = client.pause(list)
+        {
+            tracing::warn!(client = self.client_id, %error, "pausing new partitions");
+        }
+        tracing::info!(
+            client = self.client_id,
+            partitions = list.count(),
+            "partitions come"
+        );
+        if let Some(committed) = self.committed(client, list) {
+            self.tell(Change {
+                event: ConsumerEvent::Assigned(committed),
+                taken: None,
+            });
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
+    list.elements()
+        .iter()
+        .map(|entry| Partition {
+            topic: entry.topic().into(),
+            index: entry.partition(),
+        })
+        .collect()
+}
