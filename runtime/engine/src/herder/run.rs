@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rowtide_api::{Error, Properties};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::runner::{self, Order};
@@ -81,6 +81,7 @@ enum Request {
 pub struct HerderHandle {
     requests: mpsc::Sender<Request>,
     parts: Arc<WorkerParts>,
+    cluster_id: Arc<OnceCell<String>>,
 }
 
 /// The herder.
@@ -119,7 +120,14 @@ impl Herder {
             }
             herder.work(waiting).await;
         });
-        (HerderHandle { requests, parts }, join)
+        (
+            HerderHandle {
+                requests,
+                parts,
+                cluster_id: Arc::default(),
+            },
+            join,
+        )
     }
 
     async fn work(&mut self, mut requests: mpsc::Receiver<Request>) {
@@ -327,6 +335,17 @@ impl HerderHandle {
     /// What the worker is made of.
     pub fn parts(&self) -> &Arc<WorkerParts> {
         &self.parts
+    }
+
+    /// The Kafka cluster's id.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub async fn cluster_id(&self) -> Result<String, Error> {
+        self.cluster_id
+            .get_or_try_init(|| self.parts.kafka.cluster_id())
+            .await
+            .cloned()
     }
 
     /// Validates a configuration, live checks included, beside the herder.

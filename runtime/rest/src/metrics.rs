@@ -1,0 +1,167 @@
+//! `/metrics`: Prometheus text, by the names users of Connect alert on.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use rowtide_engine::status::ConnectorView;
+use rowtide_engine::store::status::State as Status;
+
+use crate::routes::Shared;
+
+pub(crate) async fn text(State(server): State<Shared>) -> impl IntoResponse {
+    let text = render(&server.herder.board().all(), server.version);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// One family per name: its type, then its samples.
+#[derive(Default)]
+struct Families(BTreeMap<String, (&'static str, Vec<String>)>);
+
+impl Families {
+    fn sample(&mut self, name: &str, kind: &'static str, labels: &[(&str, &str)], value: i64) {
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{}\"", escape(value)))
+            .collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
+        let family = self
+            .0
+            .entry(name.to_owned())
+            .or_insert_with(|| (kind, Vec::new()));
+        family.1.push(format!("{name}{labels} {value}"));
+    }
+
+    fn text(self) -> String {
+        let mut text = String::new();
+        for (name, (kind, samples)) in self.0 {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "# TYPE {name} {kind}");
+            samples.iter().for_each(|sample| {
+                let _ = writeln!(text, "{sample}");
+            });
+        }
+        text
+    }
+}
+
+fn render(views: &BTreeMap<String, ConnectorView>, version: &str) -> String {
+    let mut families = Families::default();
+    families.sample("rowtide_build_info", "gauge", &[("version", version)], 1);
+    families.sample(
+        "kafka_connect_worker_connector_count",
+        "gauge",
+        &[],
+        count(views.len()),
+    );
+    families.sample(
+        "kafka_connect_worker_task_count",
+        "gauge",
+        &[],
+        count(views.values().map(|view| view.tasks.len()).sum()),
+    );
+    for (name, view) in views {
+        connector(&mut families, name, view);
+    }
+    families.text()
+}
+
+fn connector(families: &mut Families, name: &str, view: &ConnectorView) {
+    let lower = |state: Status| state.name().to_ascii_lowercase();
+    families.sample(
+        "kafka_connect_connector_status",
+        "gauge",
+        &[("connector", name), ("status", &lower(view.status.state))],
+        1,
+    );
+    families.sample(
+        "kafka_connect_connector_connector_class",
+        "gauge",
+        &[("connector", name), ("connector_class", &view.class)],
+        1,
+    );
+    families.sample(
+        "kafka_connect_connector_connector_type",
+        "gauge",
+        &[("connector", name), ("connector_type", view.kind)],
+        1,
+    );
+    let total = count(view.tasks.len());
+    families.sample(
+        "kafka_connect_worker_connector_total_task_count",
+        "gauge",
+        &[("connector", name)],
+        total,
+    );
+    for state in [
+        Status::Running,
+        Status::Paused,
+        Status::Failed,
+        Status::Unassigned,
+        Status::Restarting,
+    ] {
+        let metric = format!("kafka_connect_worker_connector_{}_task_count", lower(state));
+        let tasks = view
+            .tasks
+            .values()
+            .filter(|task| task.status.state == state)
+            .count();
+        families.sample(&metric, "gauge", &[("connector", name)], count(tasks));
+    }
+    for (number, task) in &view.tasks {
+        let number = number.to_string();
+        let own = [("connector", name), ("task", number.as_str())];
+        let state = lower(task.status.state);
+        families.sample(
+            "kafka_connect_connector_task_status",
+            "gauge",
+            &[own[0], own[1], ("status", &state)],
+            1,
+        );
+        let degraded = task.progress.state().degraded.is_some();
+        families.sample("rowtide_task_degraded", "gauge", &own, i64::from(degraded));
+        for (metric, value, is_counter) in task.metrics.snapshot() {
+            let mut labels = own.to_vec();
+            labels.extend(metric.labels.iter().map(|(key, value)| (&**key, &**value)));
+            families.sample(
+                &metric.name,
+                if is_counter { "counter" } else { "gauge" },
+                &labels,
+                value,
+            );
+        }
+    }
+}
+
+fn count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn escape(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_have_one_type_line_and_escaped_labels() {
+        let mut families = Families::default();
+        families.sample("m", "counter", &[("c", "a\"b")], 1);
+        families.sample("m", "counter", &[("c", "x")], 2);
+        assert_eq!(
+            families.text(),
+            "# TYPE m counter\nm{c=\"a\\\"b\"} 1\nm{c=\"x\"} 2\n"
+        );
+    }
+}
