@@ -1,0 +1,90 @@
+//! The Avro converter, `io.confluent.connect.avro.AvroConverter`: Confluent's wire format, the Java converter's schema
+//! texts, plans compiled once per schema.
+//!
+//! On the way out: [`writer`] compiles the Connect schema into schema text and plan, [`subject`] names where the text is
+//! registered, [`ids`] knows its id, [`wire`] puts the id in front, and the plan appends the body. On the way in:
+//! [`wire`] finds the id, [`ids`] its schema, [`reader`] compiles it, and the plan reads the body into slices of the
+//! payload. No value tree, no registry call while an id is known.
+
+mod binary;
+mod client_config;
+mod config;
+mod converter;
+#[cfg(test)]
+mod cross_tests;
+mod fixed_config;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod ids;
+mod names;
+mod reader;
+mod registry;
+mod subject;
+mod wire;
+mod writer;
+
+pub use config::AvroSettings;
+
+use rowtide_api::config::ConfigReport;
+use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload};
+use rowtide_api::{Blob, Datum, Error, Headers, Plugin};
+use rowtide_registry::client::{Class, RegistryClient};
+
+use converter::Codec;
+
+/// Converts between data and Avro, with a Schema Registry.
+pub struct AvroConverter(Codec<RegistryClient>);
+
+impl Plugin for AvroConverter {
+    const CLASS: &'static str = "io.confluent.connect.avro.AvroConverter";
+    const ALIASES: &'static [&'static str] = &[];
+    type Config = AvroSettings;
+
+    async fn check(settings: &AvroSettings, report: &mut ConfigReport) {
+        let Ok(client) = RegistryClient::new(&settings.client) else {
+            return;
+        };
+        match client.config_get(None).await {
+            Ok(_) => {}
+            // An outage passes by itself; the task waits for it (AV-128).
+            Err(error) if error.class() == Class::Retriable => {
+                report.warn(
+                    "schema.registry.url",
+                    format!("The registry cannot be asked now: {error}"),
+                );
+            }
+            Err(error) => report.error("schema.registry.url", error.to_string()),
+        }
+    }
+}
+
+impl ConverterPlugin for AvroConverter {
+    fn open(settings: AvroSettings) -> Result<Self, Error> {
+        let client = RegistryClient::new(&settings.client)
+            .map_err(|error| Error::fatal("opening the client of the schema registry").because(error))?;
+        Ok(Self(Codec::new(settings.side, settings.codec, client)))
+    }
+}
+
+impl Converter for AvroConverter {
+    fn encode(
+        &self,
+        topic: &str,
+        datum: &Datum,
+        headers: &mut Headers,
+        out: &mut Vec<u8>,
+    ) -> Result<Payload, Failure> {
+        self.0.encode(topic, datum, headers, out)
+    }
+
+    fn decode(&self, topic: &str, payload: Option<Blob>, headers: &Headers) -> Result<Datum, Failure> {
+        self.0.decode(topic, payload, headers)
+    }
+
+    async fn fetch(&self, missing: Missing) -> Result<(), Error> {
+        self.0.fetch(missing).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
