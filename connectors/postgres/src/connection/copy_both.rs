@@ -114,13 +114,9 @@ impl Stream {
         Ok(())
     }
 
-    /// After CopyDone of a COPY TO STDOUT was seen: the session, ready for the next statement.
-    ///
-    /// # Errors
-    /// What the server says at the end of the statement.
-    pub async fn finish(mut self, doing: &str) -> Result<Wire, Error> {
-        self.wire.finish_stream(doing).await?;
-        Ok(self.wire)
+    /// After ReadyForQuery was seen: the session, for the next statement.
+    pub fn into_wire(self) -> Wire {
+        self.wire
     }
 }
 

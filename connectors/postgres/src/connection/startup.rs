@@ -236,19 +236,6 @@ impl Wire {
         }
     }
 
-    /// Reads until the server is ready for the next statement, after a stream has ended.
-    pub(crate) async fn finish_stream(&mut self, doing: &str) -> Result<(), Error> {
-        let mut failure = None;
-        loop {
-            let (tag, body) = self.message(doing).await?;
-            match tag {
-                b'E' => failure = Some(message::server_error(&body).into_error(doing)),
-                b'Z' => return failure.map_or(Ok(()), Err),
-                _ => {}
-            }
-        }
-    }
-
     /// Asks the server, over a second socket, to end the statement this session runs.
     ///
     /// # Errors

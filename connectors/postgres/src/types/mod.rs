@@ -64,8 +64,8 @@ pub enum Op {
 }
 
 /// PG-126, PG-127: what the infinities of timestamps and dates become.
-const TIMESTAMP_INFINITY_US: (i64, i64) = (-9_223_372_036_832_400_000, 9_223_372_036_825_200_000);
-const DATE_INFINITY: (i32, i32) = (-2_147_472_691, -2_147_472_692);
+pub(crate) const TIMESTAMP_INFINITY_US: (i64, i64) = (-9_223_372_036_832_400_000, 9_223_372_036_825_200_000);
+pub(crate) const DATE_INFINITY: (i32, i32) = (-2_147_472_691, -2_147_472_692);
 
 /// A value that does not fit its column's schema. Says what kind of value, never the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +106,28 @@ impl Arena {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(text.as_bytes());
         Cell::Text(start..self.bytes.len())
+    }
+
+    /// ASCII text that `write` appends: inline when short, else in the arena.
+    #[inline]
+    pub fn ascii(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Cell {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        let written = &self.bytes[start..];
+        if written.len() > rowtide_api::data::INLINE_BYTES_MAX {
+            return Cell::Text(start..self.bytes.len());
+        }
+        let short = Text::checked(Blob::copy(written)).map_or(Value::Null, Value::Text);
+        self.bytes.truncate(start);
+        Cell::Value(short)
+    }
+
+    /// The bytes of a cell that lies here; none for a value.
+    pub fn bytes(&self, cell: &Cell) -> &[u8] {
+        match cell {
+            Cell::Value(_) => &[],
+            Cell::Text(range) | Cell::Bytes(range) => self.bytes.get(range.clone()).unwrap_or_default(),
+        }
     }
 
     /// How many bytes it holds.

@@ -1,0 +1,25 @@
+//! The source: logical replication of a Postgres database as Debezium's change events.
+//!
+//! ```text
+//! replication::session ──chunks──▶ replication::transaction ──▶ record ──batches──▶ task (poll)
+//!      ▲                              │ pgoutput, relations, resume                    │
+//!      └──────── standby status ◀── watch channel ◀──────────── committed ◀────────────┘
+//! ```
+
+pub mod attach;
+pub mod catalogue;
+pub mod check;
+pub mod config;
+mod connector;
+pub mod envelope;
+pub mod filter;
+pub mod naming;
+pub mod offset;
+pub mod publication;
+pub mod record;
+pub mod replication;
+pub mod slot;
+pub mod snapshot;
+pub mod task;
+
+pub use connector::PostgresSource;

@@ -1,0 +1,321 @@
+//! The publication: created or adjusted as its mode says, and checked for what it hides (PG-038 to PG-043).
+
+use std::collections::BTreeSet;
+
+use rowtide_api::Error;
+
+use super::catalogue::{self, Published, TableRow};
+use super::config::{PublicationMode, PublicationSettings};
+use crate::connection::Connection;
+use crate::errors;
+use crate::identifier::{TableName, literal, quoted};
+
+/// What has to be run on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// A statement that creates or alters it.
+    Run(String),
+}
+
+/// What is known of the publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Existing {
+    /// FOR ALL TABLES.
+    pub all_tables: bool,
+}
+
+/// §2.2: what to do about the publication. `published`: tables it has now.
+///
+/// # Errors
+/// Fatal where its mode forbids what would have to be done.
+pub fn decide(
+    settings: &PublicationSettings,
+    existing: Option<Existing>,
+    published: &[Published],
+    captured: &[TableName],
+) -> Result<Change, Error> {
+    let name = &settings.name;
+    match (settings.mode, existing) {
+        (Some(PublicationMode::Disabled), None) => {
+            Err(Error::fatal(format!("publication {name} does not exist"))
+                .hint("create it, or set publication.autocreate.mode=filtered"))
+        }
+        (Some(PublicationMode::AllTables), None) => Ok(Change::Run(create(settings, " FOR ALL TABLES"))),
+        (Some(PublicationMode::NoTables), None) => Ok(Change::Run(create(settings, ""))),
+        (Some(PublicationMode::Filtered) | None, None) => {
+            if captured.is_empty() {
+                return Err(no_table());
+            }
+            Ok(Change::Run(create(
+                settings,
+                &format!(" FOR TABLE {}", table_list(captured)),
+            )))
+        }
+        (Some(PublicationMode::Filtered), Some(existing)) => {
+            if existing.all_tables {
+                return Err(Error::fatal(format!(
+                    "publication {name} is FOR ALL TABLES and cannot be filtered"
+                ))
+                .hint("set publication.autocreate.mode=all_tables, or choose another publication.name"));
+            }
+            let has: BTreeSet<_> = published.iter().map(|published| &published.table).collect();
+            let wants: BTreeSet<_> = captured.iter().collect();
+            if has == wants {
+                return Ok(Change::None);
+            }
+            if captured.is_empty() {
+                return Err(no_table());
+            }
+            let tables = table_list(captured);
+            Ok(Change::Run(format!(
+                "ALTER PUBLICATION {} SET TABLE {tables}",
+                quoted(name)
+            )))
+        }
+        (_, Some(_)) => Ok(Change::None),
+    }
+}
+
+fn no_table() -> Error {
+    Error::fatal("no table is captured, so there is nothing to publish")
+        .hint("check table.include.list and schema.include.list, and that the tables exist")
+}
+
+fn create(settings: &PublicationSettings, tables: &str) -> String {
+    let mut options = Vec::new();
+    if settings.via_root {
+        options.push("publish_via_partition_root = true".to_owned());
+    }
+    if let Some(publish) = &settings.publish {
+        options.push(format!("publish = {}", literal(publish)));
+    }
+    let with = if options.is_empty() {
+        String::new()
+    } else {
+        format!(" WITH ({})", options.join(", "))
+    };
+    format!("CREATE PUBLICATION {}{tables}{with}", quoted(&settings.name))
+}
+
+fn table_list(captured: &[TableName]) -> String {
+    let sorted: BTreeSet<_> = captured.iter().collect();
+    sorted
+        .iter()
+        .map(|table| table.quoted())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// PG-040: what the publication hides of the captured tables, in words.
+pub fn hidden(published: &[Published], captured: &[TableRow]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for table in captured {
+        match published.iter().find(|published| published.table == table.name) {
+            // A partition is published under its root or under its own name, as the publication says.
+            None if table.is_partition => {}
+            None if table.kind == b'p' => {}
+            None => findings.push(format!("{} is captured but not published", table.name)),
+            Some(published) if published.filtered => {
+                findings.push(format!(
+                    "{} has a row filter: rows it hides give no events",
+                    table.name
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    findings
+}
+
+/// Whether at least one captured table is published (PG-040).
+pub fn covers_any(published: &[Published], captured: &[TableRow]) -> bool {
+    let is_published = |table: &TableRow| {
+        let by_name = published.iter().any(|published| published.table == table.name);
+        by_name || table.kind == b'p'
+    };
+    captured.iter().any(is_published)
+}
+
+/// Brings the publication into the state its mode asks for and returns what it publishes.
+///
+/// # Errors
+/// Fatal where the mode forbids it or the role lacks the right.
+pub async fn ensure(
+    query: &Connection,
+    settings: &PublicationSettings,
+    captured: &[TableRow],
+    version: u32,
+    standby: bool,
+) -> Result<Vec<Published>, Error> {
+    let names: Vec<_> = captured.iter().map(|table| table.name.clone()).collect();
+    let (existing, published) = look_up(query, settings, version).await?;
+    match decide(settings, existing, &published, &names)? {
+        Change::None => Ok(published),
+        Change::Run(_) if standby => Err(Error::fatal(format!(
+            "publication {} has to be changed, and a standby cannot do it",
+            settings.name
+        ))
+        .hint("create or alter it on the primary")),
+        Change::Run(statement) => {
+            if statement.contains(" FOR ALL TABLES") {
+                warn_about_identities(captured);
+            }
+            tracing::info!(publication = %settings.name, statement, "changing the publication");
+            query.rows(&statement, &format!("running {statement}")).await.map_err(|error| {
+                match errors::sqlstate(&error) {
+                    Some("42501") => error.within(format!("changing publication {}", settings.name)).hint(
+                        "grant CREATE on the database and ownership of the tables (FOR ALL TABLES needs a superuser), or \
+                         create the publication by hand and set publication.autocreate.mode=disabled",
+                    ),
+                    _ => error,
+                }
+            })?;
+            Ok(look_up(query, settings, version).await?.1)
+        }
+    }
+}
+
+/// Reads the publication and what it publishes.
+///
+/// # Errors
+/// By SQLSTATE.
+pub async fn look_up(
+    query: &Connection,
+    settings: &PublicationSettings,
+    version: u32,
+) -> Result<(Option<Existing>, Vec<Published>), Error> {
+    let doing = format!("reading publication {}", settings.name);
+    let sql = format!(
+        "SELECT puballtables FROM pg_catalog.pg_publication WHERE pubname = {}",
+        literal(&settings.name)
+    );
+    let rows = query.rows(&sql, &doing).await?;
+    let existing = rows.first().map(|row| Existing {
+        all_tables: row.first().cloned().flatten().as_deref() == Some("t"),
+    });
+    let rows = query
+        .rows(&catalogue::published_sql(&settings.name, version), &doing)
+        .await?;
+    let published = catalogue::published(&rows).map_err(|cause| Error::fatal(doing).because(cause))?;
+    Ok((existing, published))
+}
+
+/// PG-041.
+fn warn_about_identities(tables: &[TableRow]) {
+    let without: Vec<_> = tables
+        .iter()
+        .filter(|table| table.lacks_identity)
+        .map(|table| table.name.to_string())
+        .collect();
+    if !without.is_empty() {
+        tracing::warn!(
+            tables = without.join(", "),
+            "these tables have no replica identity: once published FOR ALL TABLES, UPDATE and DELETE on them fail"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(mode: Option<PublicationMode>) -> PublicationSettings {
+        PublicationSettings {
+            name: "my \"pub\"".into(),
+            mode,
+            via_root: false,
+            publish: None,
+        }
+    }
+
+    fn published(table: &str) -> Published {
+        Published {
+            table: TableName::new("public", table),
+            columns: None,
+            filtered: false,
+        }
+    }
+
+    /// §2.2 and the decision on an absent mode: the whole table.
+    #[test]
+    fn the_table_of_modes_is_exact() {
+        use PublicationMode::{AllTables, Disabled, Filtered, NoTables};
+        let captured = [TableName::new("public", "b"), TableName::new("public", "a")];
+        let some = Some(Existing { all_tables: false });
+        let all = Some(Existing { all_tables: true });
+        let check = |mode, existing, has: &[Published]| {
+            decide(&settings(mode), existing, has, &captured)
+                .map(|change| match change {
+                    Change::None => String::new(),
+                    Change::Run(sql) => sql,
+                })
+                .map_err(|error| error.context().to_owned())
+        };
+        let tables = "\"public\".\"a\", \"public\".\"b\"";
+        let created = Ok(format!(
+            "CREATE PUBLICATION \"my \"\"pub\"\"\" FOR TABLE {tables}"
+        ));
+        assert_eq!(check(None, None, &[]), created);
+        assert_eq!(check(Some(Filtered), None, &[]), created);
+        assert_eq!(
+            check(Some(AllTables), None, &[]),
+            Ok("CREATE PUBLICATION \"my \"\"pub\"\"\" FOR ALL TABLES".into())
+        );
+        assert_eq!(
+            check(Some(NoTables), None, &[]),
+            Ok("CREATE PUBLICATION \"my \"\"pub\"\"\"".into())
+        );
+        assert!(check(Some(Disabled), None, &[]).is_err());
+        for mode in [None, Some(AllTables), Some(NoTables), Some(Disabled)] {
+            assert_eq!(check(mode, some, &[]), Ok(String::new()), "{mode:?}");
+            assert_eq!(check(mode, all, &[]), Ok(String::new()), "{mode:?}");
+        }
+        assert!(check(Some(Filtered), all, &[]).is_err());
+        assert_eq!(
+            check(Some(Filtered), some, &[published("a"), published("b")]),
+            Ok(String::new())
+        );
+        assert_eq!(
+            check(Some(Filtered), some, &[published("a")]),
+            Ok(format!("ALTER PUBLICATION \"my \"\"pub\"\"\" SET TABLE {tables}"))
+        );
+    }
+
+    /// PG-038.
+    #[test]
+    fn options_are_set_at_creation_only() {
+        let settings = PublicationSettings {
+            via_root: true,
+            publish: Some("insert, update".into()),
+            ..settings(Some(PublicationMode::NoTables))
+        };
+        assert!(
+            create(&settings, "")
+                .ends_with(" WITH (publish_via_partition_root = true, publish = 'insert, update')")
+        );
+    }
+
+    /// PG-040.
+    #[test]
+    fn what_a_publication_hides_is_named() {
+        let row = |name: &str| TableRow {
+            oid: 1,
+            name: TableName::new("public", name),
+            kind: b'r',
+            is_partition: false,
+            lacks_identity: false,
+            estimated_rows: -1,
+        };
+        let filtered = Published {
+            filtered: true,
+            ..published("b")
+        };
+        let findings = hidden(&[published("a"), filtered], &[row("a"), row("b"), row("c")]);
+        assert_eq!(findings.len(), 2);
+        assert!(findings[0].contains("public.b") && findings[1].contains("public.c"));
+        assert!(covers_any(&[published("a")], &[row("a"), row("c")]));
+        assert!(!covers_any(&[published("a")], &[row("c")]));
+    }
+}

@@ -1,0 +1,287 @@
+//! Sans-I/O: one row on its way from a tuple or a COPY line into a record.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rowtide_api::context::Metrics;
+use rowtide_api::data::Buffer;
+use rowtide_api::{Error, Value};
+
+use super::malformed;
+use crate::connection::frame::Malformed;
+use crate::identifier::TableName;
+use crate::source::config::FailureMode;
+use crate::source::replication::pgoutput::{Column, Tuple};
+use crate::source::replication::relations::{ColumnPlan, TablePlan};
+use crate::types::{Arena, Cell, Op, Unfit};
+
+/// The decoded columns of a row; its buffers are reused.
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    /// The value's fields, in order.
+    pub(super) values: Vec<Value>,
+    /// Columns that are only part of the key.
+    extra: Vec<Value>,
+    /// Slots whose value is still in the arena.
+    pub(super) cells: Vec<(usize, Cell)>,
+    /// Columns whose value was not sent (PG-077), by their place in the relation.
+    pub(super) unavailable: Vec<usize>,
+}
+
+/// Why a row could not be decoded.
+#[derive(Debug)]
+pub(super) enum RowError {
+    Malformed(Malformed),
+    /// Under `event.converting.failure.handling.mode=fail`.
+    Unfit {
+        column: String,
+        cause: Unfit,
+    },
+}
+
+impl RowError {
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Malformed(cause) => malformed(cause),
+            Self::Unfit { column, cause } => Error::fatal(format!("converting a value of {column}"))
+                .hint("leave the column out with column.exclude.list, or set event.converting.failure.handling.mode=warn")
+                .because(cause),
+        }
+    }
+}
+
+/// Counts values that did not fit, and says so once per column.
+#[derive(Debug)]
+pub(super) struct Failures {
+    metrics: Metrics,
+    mode: FailureMode,
+    told: HashSet<(TableName, Arc<str>)>,
+}
+
+impl Failures {
+    pub(super) fn new(metrics: Metrics, mode: FailureMode) -> Self {
+        Self {
+            metrics,
+            mode,
+            told: HashSet::new(),
+        }
+    }
+
+    /// PG-116: the value that stands for one that does not fit.
+    fn stand_in(&mut self, plan: &TablePlan, column: &ColumnPlan, cause: Unfit) -> Result<Value, RowError> {
+        let table = plan.name.to_string();
+        let labels = [("table", table.as_str()), ("column", &*column.name)];
+        self.metrics
+            .counter("rowtide_postgres_conversion_failures_total", &labels)
+            .add(1);
+        if self.mode == FailureMode::Fail {
+            let column = format!("{table}.{}", column.name);
+            return Err(RowError::Unfit { column, cause });
+        }
+        if self.mode == FailureMode::Warn && self.told.insert((plan.name.clone(), column.name.clone())) {
+            tracing::warn!(table = %plan.name, column = %column.name, cause = %cause,
+                "a value does not fit its schema and becomes null or the column's fallback; told once per column, counted always");
+        }
+        Ok(without_value(column))
+    }
+}
+
+fn without_value(column: &ColumnPlan) -> Value {
+    if column.optional {
+        Value::Null
+    } else {
+        column.stand_in.clone()
+    }
+}
+
+impl Row {
+    fn clear(&mut self, plan: &TablePlan) {
+        self.values.clear();
+        self.values.reserve_exact(plan.fields);
+        self.extra.clear();
+        self.cells.clear();
+        self.unavailable.clear();
+    }
+
+    /// The value in a slot; a null stands where the value is in the arena.
+    pub(super) fn value(&self, slot: usize) -> &Value {
+        const NULL: &Value = &Value::Null;
+        let fields = self.values.len();
+        self.values
+            .get(slot)
+            .or_else(|| self.extra.get(slot - fields))
+            .unwrap_or(NULL)
+    }
+
+    /// Slots are handed out in the order of the columns, so pushing keeps them.
+    #[inline]
+    fn push(&mut self, plan: &TablePlan, column: &ColumnPlan, cell: Cell) {
+        let value = match cell {
+            Cell::Value(value) => value,
+            cell => {
+                self.cells.push((column.slot, cell));
+                Value::Null
+            }
+        };
+        if column.slot < plan.fields {
+            self.values.push(value);
+        } else {
+            self.extra.push(value);
+        }
+    }
+
+    /// Decodes a tuple. `full_old`: the whole row as it was, for values that were not sent again (PG-075).
+    pub(super) fn decode(
+        &mut self,
+        plan: &TablePlan,
+        buffer: &Buffer,
+        tuple: &Tuple,
+        full_old: Option<&Row>,
+        arena: &mut Arena,
+        failures: &mut Failures,
+    ) -> Result<(), RowError> {
+        if tuple.columns != plan.columns.len() {
+            return Err(RowError::Malformed(Malformed(
+                "a row has another number of columns than its relation",
+            )));
+        }
+        self.clear(plan);
+        for (index, (sent, column)) in tuple.columns(buffer).zip(&plan.columns).enumerate() {
+            let Some(column) = column else {
+                continue;
+            };
+            let cell = match sent {
+                Column::Text(range) => match column.op.decode(buffer, range, arena) {
+                    Ok(cell) => cell,
+                    Err(cause) => Cell::Value(failures.stand_in(plan, column, cause)?),
+                },
+                Column::Null => Cell::Value(without_value(column)),
+                Column::Unchanged => self.unchanged(plan, column, index, full_old, failures)?,
+                Column::Binary(_) => {
+                    return Err(RowError::Malformed(Malformed("a value came in binary form")));
+                }
+            };
+            self.push(plan, column, cell);
+        }
+        Ok(())
+    }
+
+    /// PG-075, PG-076.
+    fn unchanged(
+        &mut self,
+        plan: &TablePlan,
+        column: &ColumnPlan,
+        index: usize,
+        full_old: Option<&Row>,
+        failures: &mut Failures,
+    ) -> Result<Cell, RowError> {
+        if let Some(old) = full_old {
+            let cell = old.cells.iter().find(|(slot, _)| *slot == column.slot);
+            return Ok(match cell {
+                Some((_, cell)) => cell.clone(),
+                None => Cell::Value(old.value(column.slot).clone()),
+            });
+        }
+        self.unavailable.push(index);
+        match &column.placeholder {
+            Some(placeholder) => Ok(Cell::Value(placeholder.clone())),
+            None => {
+                let cause = Unfit("an unchanged TOAST value whose type has no placeholder");
+                failures.stand_in(plan, column, cause).map(Cell::Value)
+            }
+        }
+    }
+
+    /// Decodes a line of COPY text: fields between tabs, `\N` for null, backslash escapes.
+    pub(super) fn decode_line(
+        &mut self,
+        plan: &TablePlan,
+        buffer: &Buffer,
+        line: Range<usize>,
+        arena: &mut Arena,
+        failures: &mut Failures,
+    ) -> Result<(), RowError> {
+        self.clear(plan);
+        if plan.columns.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let content = &buffer[line.clone()];
+        let content = content.strip_suffix(b"\n").unwrap_or(content);
+        let mut ends = memchr::memchr_iter(b'\t', content).chain(std::iter::once(content.len()));
+        let mut from = 0;
+        for column in plan.columns.iter().flatten() {
+            let short = RowError::Malformed(Malformed("a COPY line has fewer fields than columns"));
+            let to = ends.next().ok_or(short)?;
+            let range = line.start + from..line.start + to;
+            from = to + 1;
+            let cell = match decode_field(&column.op, buffer, range, arena) {
+                Ok(Some(cell)) => cell,
+                Ok(None) => Cell::Value(without_value(column)),
+                Err(cause) => Cell::Value(failures.stand_in(plan, column, cause)?),
+            };
+            self.push(plan, column, cell);
+        }
+        match ends.next() {
+            None => Ok(()),
+            Some(_) => Err(RowError::Malformed(Malformed(
+                "a COPY line has more fields than columns",
+            ))),
+        }
+    }
+}
+
+/// A field of a COPY line; `None` is null.
+#[inline]
+fn decode_field(
+    op: &Op,
+    buffer: &Buffer,
+    range: Range<usize>,
+    arena: &mut Arena,
+) -> Result<Option<Cell>, Unfit> {
+    let text = &buffer[range.clone()];
+    if memchr::memchr(b'\\', text).is_none() {
+        return op.decode(buffer, range, arena).map(Some);
+    }
+    if text == b"\\N" {
+        return Ok(None);
+    }
+    // The hex form of every bytea begins with an escaped backslash, and holds no other.
+    if *op == Op::Bytes && text.starts_with(b"\\\\x") {
+        return op.decode(buffer, range.start + 1..range.end, arena).map(Some);
+    }
+    let plain = unescape(text);
+    let plain = std::str::from_utf8(&plain).map_err(|_| Unfit("text that is not UTF-8"))?;
+    op.decode_str(plain).map(|value| Some(Cell::Value(value)))
+}
+
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        out.push(match byte {
+            b'\\' => match rest.next() {
+                Some(b'b') => 8,
+                Some(b'f') => 12,
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                Some(b't') => b'\t',
+                Some(b'v') => 11,
+                Some(other) => *other,
+                None => b'\\',
+            },
+            byte => *byte,
+        });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_copy_are_undone() {
+        assert_eq!(unescape(b"a\\tb\\\\c\\nd\\"), b"a\tb\\c\nd\\");
+    }
+}
