@@ -16,10 +16,13 @@ const HINTS: usize = 64;
 ///
 /// A hint says where an entry was found last; whether it is the right one, the caller's comparison decides.
 pub(crate) struct Interned<T> {
-    chunks: Box<[OnceLock<Box<[OnceLock<T>]>>]>,
+    chunks: Box<[OnceLock<Chunk<T>>]>,
     hints: [AtomicU32; HINTS],
     index: RwLock<Index>,
 }
+
+/// Made when its first entry comes.
+type Chunk<T> = Box<[OnceLock<T>]>;
 
 #[derive(Default)]
 struct Index {

@@ -96,8 +96,11 @@ pub struct JsonConverter {
     settings: JsonSettings,
     writers: Interned<Writer>,
     /// Per topic the schema that came last, as JSON and read.
-    schemas: RwLock<HashMap<Box<str>, (Json, Arc<Schema>)>>,
+    schemas: RwLock<HashMap<Box<str>, Seen>>,
 }
+
+/// A schema as it came and as it was read.
+type Seen = (Json, Arc<Schema>);
 
 struct Writer {
     schema: Arc<Schema>,

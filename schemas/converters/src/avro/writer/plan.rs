@@ -172,7 +172,7 @@ impl Plan {
         }
         for (index, (slot, field)) in plan.slots.iter().zip(&value.fields).enumerate() {
             if let Err(error) = self.slot(slot, field, out, depth + 1) {
-                return Err(plan.located(index, error));
+                return Err(plan.located(index, *error));
             }
         }
         Ok(())
@@ -277,7 +277,7 @@ impl RecordPlan {
     }
 
     #[cold]
-    fn located(&self, index: usize, error: Box<RecordError>) -> Box<RecordError> {
+    fn located(&self, index: usize, error: RecordError) -> Box<RecordError> {
         let name = &self.schema.fields()[index].name;
         let path = match &error.field {
             Some(inner) => format!("{name}.{inner}").into(),
