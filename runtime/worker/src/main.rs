@@ -1,3 +1,18 @@
-//! The `rowtide` binary.
+//! The `rowtide` binary: reads its arguments and files, wires the parts, forwards signals.
 
-fn main() {}
+mod cli;
+mod connector_file;
+mod environment;
+mod file_log;
+mod plugins;
+mod registry;
+mod settings;
+mod shutdown;
+mod standalone;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,91 @@
+//! Everything this program takes from its environment.
+
+use rowtide_api::Properties;
+
+/// Variables of Debezium's image and the keys they mean.
+const DEBEZIUM: [(&str, &str); 5] = [
+    ("BOOTSTRAP_SERVERS", "bootstrap.servers"),
+    ("GROUP_ID", "group.id"),
+    ("CONFIG_STORAGE_TOPIC", "config.storage.topic"),
+    ("OFFSET_STORAGE_TOPIC", "offset.storage.topic"),
+    ("STATUS_STORAGE_TOPIC", "status.storage.topic"),
+];
+
+/// Worker keys from the environment, as the usual Connect images name them; they win over the file.
+pub(crate) fn worker_keys() -> Properties {
+    keys(
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    )
+}
+
+fn keys(variables: impl Iterator<Item = (String, String)>) -> Properties {
+    let (mut named, mut debezium) = (Properties::new(), Properties::new());
+    for (name, value) in variables {
+        if let Some(rest) = name.strip_prefix("CONNECT_") {
+            named.set(dotted(rest), value);
+        } else if let Some((_, key)) = DEBEZIUM.iter().find(|(known, _)| *known == name) {
+            debezium.set(*key, value);
+        }
+    }
+    for (key, value) in named.iter() {
+        debezium.set(key, value);
+    }
+    debezium
+}
+
+/// `KEY_CONVERTER_SCHEMAS_ENABLE` → `key.converter.schemas.enable`; two underscores mean one, three a dash.
+fn dotted(name: &str) -> String {
+    name.to_ascii_lowercase()
+        .replace("___", "-")
+        .replace("__", "\u{0}")
+        .replace('_', ".")
+        .replace('\u{0}', "_")
+}
+
+/// Whether listening beyond this machine was accepted by variable.
+pub(crate) fn accepts_insecure_remote() -> bool {
+    std::env::var_os("ROWTIDE_INSECURE_REMOTE").is_some_and(|value| value == "accept")
+}
+
+/// Arms the failpoint a crash test asked for: `ROWTIDE_FAILPOINT=name` or `name:passes`.
+#[cfg(feature = "failpoints")]
+pub(crate) fn arm_failpoint() {
+    let Ok(text) = std::env::var("ROWTIDE_FAILPOINT") else {
+        return;
+    };
+    let (point, passes) = text.split_once(':').unwrap_or((&text, "0"));
+    tracing::warn!(point, passes, "failpoint armed");
+    rowtide_engine::failpoint::arm(point, passes.parse().unwrap_or(0));
+}
+
+/// This build has no failpoints.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn arm_failpoint() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// EC-082.
+    #[test]
+    fn variables_of_the_usual_images_are_worker_keys() {
+        let pairs = [
+            ("CONNECT_KEY_CONVERTER_SCHEMAS_ENABLE", "false"),
+            ("CONNECT_A__B___C", "x"),
+            ("BOOTSTRAP_SERVERS", "kafka:9092"),
+            ("PATH", "/bin"),
+        ];
+        let keys = keys(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let expected = [
+            ("a_b-c", "x"),
+            ("bootstrap.servers", "kafka:9092"),
+            ("key.converter.schemas.enable", "false"),
+        ];
+        assert_eq!(keys, Properties::from_iter(expected));
+    }
+}

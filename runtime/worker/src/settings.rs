@@ -1,0 +1,145 @@
+//! The worker's settings, from Connect's properties file and the environment.
+
+mod keys;
+mod listener;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rowtide_api::config::{ConfigReport, Finding, Properties, Reader};
+use rowtide_api::{Error, ResultExt};
+use rowtide_engine::connector::chain::WorkerConverters;
+use rowtide_engine::connector::validation::{OverrideCheck, Validator};
+use rowtide_kafka::settings::{Policy, check_overrides};
+
+use crate::environment;
+use crate::plugins::plugins;
+
+pub(crate) use listener::Listener;
+
+/// The worker's settings.
+pub(crate) struct Settings {
+    /// `bootstrap.servers`.
+    pub(crate) kafka: Properties,
+    /// `producer.*` without prefix.
+    pub(crate) producer: Properties,
+    /// `consumer.*` without prefix.
+    pub(crate) consumer: Properties,
+    /// The worker's converters.
+    pub(crate) converters: WorkerConverters,
+    /// `offset.storage.file.filename`.
+    pub(crate) state_file: PathBuf,
+    /// `offset.flush.interval.ms`.
+    pub(crate) flush_interval: Duration,
+    /// `offset.flush.timeout.ms`.
+    pub(crate) flush_timeout: Duration,
+    /// `task.shutdown.graceful.timeout.ms`.
+    pub(crate) shutdown_timeout: Duration,
+    /// The REST listener.
+    pub(crate) rest: Listener,
+    /// What others should call the REST listener: `host:port`; absent: its address.
+    pub(crate) advertised: Option<String>,
+    /// The embedded registry's listener; absent: off.
+    pub(crate) registry: Option<Listener>,
+    /// The override policy.
+    pub(crate) policy: Policy,
+}
+
+impl Settings {
+    /// Reads a properties file; the environment wins over it. All errors are reported together.
+    pub(crate) fn load(path: &Path) -> Result<Self, Error> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).fatal(format!("reading the worker's properties {shown}"))?;
+        let pairs = rowtide_java::properties::parse(&bytes)
+            .fatal(format!("reading the worker's properties {shown}"))?;
+        let mut properties: Properties = pairs.into_iter().collect();
+        for (key, value) in environment::worker_keys().iter() {
+            properties.set(key, value);
+        }
+        let (settings, report) = Self::read(&properties);
+        for finding in report.warnings() {
+            tracing::warn!(key = finding.key, "{}", finding.message);
+        }
+        settings.ok_or_else(|| invalid(&shown.to_string(), &report))
+    }
+
+    /// The defaults, for validating a connector without a worker: only converters matter there.
+    pub(crate) fn for_validation() -> Self {
+        let properties = Properties::from_iter([
+            ("key.converter", "org.apache.kafka.connect.json.JsonConverter"),
+            ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+        ]);
+        Self {
+            kafka: Properties::new(),
+            producer: Properties::new(),
+            consumer: Properties::new(),
+            converters: WorkerConverters {
+                properties,
+                defaults: registry_default("http://127.0.0.1:8081"),
+            },
+            state_file: PathBuf::new(),
+            flush_interval: Duration::from_secs(1),
+            flush_timeout: Duration::from_secs(5),
+            shutdown_timeout: Duration::from_secs(5),
+            rest: Listener::default(),
+            advertised: None,
+            registry: None,
+            policy: Policy::All,
+        }
+    }
+
+    /// Validates connectors as this worker would.
+    pub(crate) fn validator(&self) -> Validator {
+        Validator {
+            plugins: plugins(),
+            converters: self.converters.clone(),
+            overrides: override_check(self.policy),
+        }
+    }
+
+    fn read(properties: &Properties) -> (Option<Self>, ConfigReport) {
+        let mut reader = Reader::new(properties);
+        let settings = keys::read(&mut reader);
+        keys::check_others(&mut reader);
+        let report = reader.finish(&keys::definitions());
+        (settings.filter(|_| report.is_ok()), report)
+    }
+}
+
+/// The default a converter gets for `schema.registry.url`.
+pub(crate) fn registry_default(url: &str) -> Properties {
+    Properties::from_iter([("schema.registry.url", url)])
+}
+
+fn override_check(policy: Policy) -> OverrideCheck {
+    fn check(policy: Policy, kind: &str, overrides: &Properties) -> Vec<Finding> {
+        if kind == "admin" {
+            let refused = |(key, _): (&str, &str)| Finding {
+                key: key.to_owned(),
+                message: format!(
+                    "admin.override.{key} has no effect: connectors have no admin client; remove it"
+                ),
+            };
+            return overrides.iter().map(refused).collect();
+        }
+        check_overrides(policy, overrides)
+    }
+    match policy {
+        Policy::AllowList => |kind, overrides| check(Policy::AllowList, kind, overrides),
+        Policy::None => |kind, overrides| check(Policy::None, kind, overrides),
+        Policy::Principal => |kind, overrides| check(Policy::Principal, kind, overrides),
+        Policy::All => |kind, overrides| check(Policy::All, kind, overrides),
+    }
+}
+
+fn invalid(file: &str, report: &ConfigReport) -> Error {
+    let reasons: Vec<_> = report
+        .errors()
+        .iter()
+        .map(|finding| finding.message.as_str())
+        .collect();
+    Error::fatal(format!(
+        "the worker's properties {file} are invalid:\n  {}",
+        reasons.join("\n  ")
+    ))
+}

@@ -1,0 +1,182 @@
+//! Standalone mode: every part wired, once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rowtide_api::context::Limits;
+use rowtide_api::{Error, ResultExt};
+use rowtide_engine::connector::validation::Validator;
+use rowtide_engine::herder::{Herder, HerderError, HerderHandle, WorkerParts};
+use rowtide_engine::ports::{Clock, SystemClock};
+use rowtide_engine::status::Board;
+use rowtide_engine::store::config::ConfigStore;
+use rowtide_engine::store::offset::OffsetStore;
+use rowtide_engine::store::run::RunStore;
+use rowtide_engine::store::status::StatusStore;
+use rowtide_kafka::Cluster;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::connector_file::{self, ConnectorFile};
+use crate::file_log::{FileLog, Section};
+use crate::settings::{Settings, registry_default};
+use crate::{registry, shutdown};
+
+/// Why the worker ended.
+pub(crate) enum Failure {
+    /// It did not start.
+    Worker(Error),
+    /// A connector file is wrong.
+    Connector(Error),
+}
+
+/// Runs until a signal.
+pub(crate) fn run(worker: &Path, connectors: &[PathBuf], accept_remote: bool) -> Result<(), Failure> {
+    let settings = Settings::load(worker).map_err(Failure::Worker)?;
+    let files: Vec<_> = connectors
+        .iter()
+        .map(|path| connector_file::load(path))
+        .collect::<Result<_, _>>()
+        .map_err(Failure::Connector)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.fatal("starting the runtime").map_err(Failure::Worker)?;
+    let ended = runtime.block_on(serve(settings, files, accept_remote));
+    // Blocking calls of clients that are being closed may still run; they hold nothing that has to be saved.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(
+    mut settings: Settings,
+    files: Vec<ConnectorFile>,
+    accept_remote: bool,
+) -> Result<(), Failure> {
+    // Signals first: one that arrives while starting ends the worker in order.
+    let asked = tokio::spawn(shutdown::asked());
+    let stop = CancellationToken::new();
+    let address = settings
+        .rest
+        .address(accept_remote)
+        .await
+        .map_err(Failure::Worker)?;
+    let listener = TcpListener::bind(address).await.map_err(|cause| {
+        let hint = "free the port, or set listeners to another one";
+        Failure::Worker(
+            Error::fatal(format!("listening on {address} for the REST API"))
+                .hint(hint)
+                .because(cause),
+        )
+    })?;
+    let address = listener
+        .local_addr()
+        .fatal("asking for the REST API's address")
+        .map_err(Failure::Worker)?;
+    let log = FileLog::open(&settings.state_file).map_err(Failure::Worker)?;
+    let embedded = match &settings.registry {
+        Some(registry) => {
+            let address = registry.address(accept_remote).await.map_err(Failure::Worker)?;
+            let file = registry::path_beside(&settings.state_file);
+            let started = registry::start(address, file, stop.clone())
+                .await
+                .map_err(Failure::Worker)?;
+            settings.converters.defaults = registry_default(&started.url);
+            Some(started)
+        }
+        None => {
+            settings.converters.defaults = rowtide_api::Properties::new();
+            None
+        }
+    };
+    let worker_id = settings.advertised.clone().unwrap_or_else(|| address.to_string());
+    let (herder, herding) = start_herder(&settings, &log, &worker_id)
+        .await
+        .map_err(Failure::Worker)?;
+    let rest_stop = stop.clone();
+    let server = rowtide_rest::Server {
+        herder: herder.clone(),
+        worker_id,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let rest = tokio::spawn(rowtide_rest::serve(listener, server, async move {
+        rest_stop.cancelled().await
+    }));
+    tracing::info!(%address, "REST API");
+    let mut outcome = create_all(&herder, files).await.map_err(Failure::Connector);
+    if outcome.is_ok() {
+        outcome = match asked.await {
+            Ok(signalled) => signalled.map_err(Failure::Worker),
+            Err(_) => Err(Failure::Worker(Error::fatal(
+                "waiting for signals was interrupted",
+            ))),
+        };
+    }
+    herder.shutdown().await;
+    stop.cancel();
+    if herding.await.is_err() {
+        tracing::error!("the herder panicked");
+    }
+    if !matches!(rest.await, Ok(Ok(()))) {
+        tracing::error!("the REST API ended with an error");
+    }
+    if let Some(embedded) = embedded {
+        embedded.ended().await;
+    }
+    tracing::info!("stopped");
+    outcome
+}
+
+async fn start_herder(
+    settings: &Settings,
+    log: &FileLog,
+    worker_id: &str,
+) -> Result<(HerderHandle, tokio::task::JoinHandle<()>), Error> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let configs = ConfigStore::open(Arc::new(log.section(Section::Config))).await?;
+    let offsets = Arc::new(OffsetStore::open(Arc::new(log.section(Section::Offset))).await?);
+    let runs = RunStore::open(Arc::new(log.section(Section::Run))).await?;
+    let statuses = StatusStore::new(Arc::new(log.section(Section::Status)), worker_id);
+    let topics = statuses.topics().await?;
+    let (board, _writer) = Board::new(statuses, clock.clone());
+    let parts = WorkerParts {
+        validator: Validator {
+            converters: settings.converters.clone(),
+            ..settings.validator()
+        },
+        kafka: Arc::new(Cluster::new(settings.kafka.clone())),
+        clock,
+        offsets,
+        runs: Arc::new(Mutex::new(runs)),
+        board,
+        producer: settings.producer.clone(),
+        consumer: settings.consumer.clone(),
+        flush_interval: settings.flush_interval,
+        flush_timeout: settings.flush_timeout,
+        shutdown_timeout: settings.shutdown_timeout,
+        limits: Limits::default(),
+        state_folder: None,
+    };
+    Ok(Herder::start(parts, configs, topics))
+}
+
+/// The connectors of the command line; one of the same name in the file is replaced.
+async fn create_all(herder: &HerderHandle, files: Vec<ConnectorFile>) -> Result<(), Error> {
+    for file in files {
+        let name = file.name;
+        let put = async {
+            let is_new = herder.put(&name, file.config).await?;
+            if is_new && file.target != Default::default() {
+                herder.target(&name, file.target).await?;
+            }
+            Ok(())
+        };
+        put.await.map_err(|error| match error {
+            HerderError::NotFound(why) | HerderError::Conflict(why) | HerderError::BadRequest(why) => {
+                Error::fatal(format!("the connector {name} of the command line: {why}"))
+            }
+            HerderError::Internal(error) => error.within(format!("creating the connector {name}")),
+        })?;
+        tracing::info!(connector = name, "created from the command line");
+    }
+    Ok(())
+}
