@@ -1,3 +1,5 @@
+//! Tests of unwrapping, every operation in every mode.
+
 use std::sync::Arc;
 
 use rowtide_api::config::{ConfigReport, Properties};

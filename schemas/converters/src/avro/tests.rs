@@ -1,3 +1,5 @@
+//! Tests: the converter around a registry in memory.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 

@@ -1,3 +1,5 @@
+//! Tests: golden texts of Connect's converter.
+
 use std::sync::Arc;
 
 use rowtide_api::config::{ConfigReport, Properties};

@@ -1,3 +1,5 @@
+//! Tests: Connect schemas of Avro schemas, values of bodies, hostile bodies.
+
 use std::sync::Arc;
 
 use rowtide_api::data::{Blob, Kind, Schema};

@@ -1,3 +1,5 @@
+//! Tests: golden schema texts of the Java converter, and what values may be written.
+
 use std::sync::Arc;
 
 use rowtide_api::data::{Kind, Schema};

@@ -1,0 +1,144 @@
+//! The Avro converter against a real registry: the one that the worker embeds, over HTTP.
+
+use std::sync::Arc;
+
+use rowtide_api::config::Properties;
+use rowtide_api::convert::{Failure, Missing};
+use rowtide_api::data::Kind;
+use rowtide_api::erased::AnyConverter;
+use rowtide_api::{Blob, Datum, Error, Headers, Schema, Struct, Value};
+use rowtide_registry::server::{FileLog, Server, ServerSettings, router};
+
+/// A registry on a free port; it ends with the test's runtime.
+struct Registry {
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+async fn registry() -> Registry {
+    let folder = tempfile::tempdir().unwrap();
+    let log = FileLog::open(folder.path().join("schemas.log")).unwrap();
+    let server = Server::new(log, ServerSettings::default());
+    server.load().await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router(server)).await });
+    Registry { url, _folder: folder }
+}
+
+fn converter(url: &str, more: &[(&str, &str)]) -> Arc<dyn AnyConverter> {
+    let base = [("schema.registry.url", url), ("converter.type", "value")];
+    let properties: Properties = base
+        .iter()
+        .chain(more)
+        .map(|(key, value)| (*key, *value))
+        .collect();
+    let row = rowtide_converters::rows()
+        .into_iter()
+        .find(|row| row.row.answers_to("Avro"));
+    (row.unwrap().open)(&properties).unwrap()
+}
+
+/// Repeats the call as the engine does: what is missing is fetched first.
+async fn encode(
+    converter: &dyn AnyConverter,
+    topic: &str,
+    datum: &Datum,
+) -> Result<(Vec<u8>, Headers), Error> {
+    let (mut out, mut headers) = (Vec::new(), Headers::default());
+    loop {
+        match converter.encode(topic, datum, &mut headers, &mut out) {
+            Ok(_) => return Ok((out, headers)),
+            Err(Failure::Missing(missing)) => converter.fetch(missing).await?,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+async fn decode(converter: &dyn AnyConverter, bytes: &[u8], headers: &Headers) -> Result<Datum, Failure> {
+    loop {
+        match converter.decode("t", Some(Blob::copy(bytes)), headers) {
+            Err(Failure::Missing(missing)) => converter.fetch(missing).await.map_err(Failure::Task)?,
+            done => return done,
+        }
+    }
+}
+
+fn user(kind: Kind) -> Datum {
+    let value = match kind {
+        Kind::Text => Value::from("7"),
+        _ => Value::Int32(7),
+    };
+    let schema = Schema::structure([("id", Schema::of(kind).build())])
+        .name("users.Value")
+        .build();
+    Datum::of(Struct::new(schema, [value]))
+}
+
+/// AV-001, AV-016, AV-134: what one converter registers, another reads, fingerprint compared.
+#[tokio::test]
+async fn a_value_travels_through_the_embedded_registry() {
+    let registry = registry().await;
+    let writer = converter(&registry.url, &[]);
+    let (bytes, headers) = encode(&*writer, "t", &user(Kind::Int32)).await.unwrap();
+    assert_eq!(bytes, [0, 0, 0, 0, 1, 14]);
+    assert!(headers.last("rowtide.schema.fingerprint").is_some());
+    let reader = converter(&registry.url, &[]);
+    assert_eq!(
+        decode(&*reader, &bytes, &headers).await.unwrap(),
+        user(Kind::Int32)
+    );
+    // The same schema in another subject keeps its id.
+    assert_eq!(encode(&*writer, "u", &user(Kind::Int32)).await.unwrap().0, bytes);
+}
+
+/// AV-131: an incompatible change fails the task and names the subject.
+#[tokio::test]
+async fn an_incompatible_schema_is_fatal_and_names_the_subject() {
+    let registry = registry().await;
+    let writer = converter(&registry.url, &[]);
+    encode(&*writer, "t", &user(Kind::Int32)).await.unwrap();
+    let error = encode(&*writer, "t", &user(Kind::Text)).await.unwrap_err();
+    assert!(
+        !error.is_retriable() && error.context().contains("t-value"),
+        "{error}"
+    );
+}
+
+/// AV-016: without auto.register.schemas nothing is registered, and the error says what to do.
+#[tokio::test]
+async fn lookup_only_never_registers() {
+    let registry = registry().await;
+    let looking = converter(&registry.url, &[("auto.register.schemas", "false")]);
+    let error = encode(&*looking, "t", &user(Kind::Int32)).await.unwrap_err();
+    assert!(!error.is_retriable(), "{error}");
+    assert!(
+        error
+            .next_step()
+            .is_some_and(|step| step.contains("auto.register.schemas=true")),
+        "{error}"
+    );
+    let registering = converter(&registry.url, &[]);
+    let (bytes, _) = encode(&*registering, "t", &user(Kind::Int32)).await.unwrap();
+    let looking = converter(&registry.url, &[("auto.register.schemas", "false")]);
+    assert_eq!(encode(&*looking, "t", &user(Kind::Int32)).await.unwrap().0, bytes);
+}
+
+/// AV-128, AV-129: an outage and an id that has not arrived yet are waited out, never a fault of the record.
+#[tokio::test]
+async fn an_outage_and_a_young_id_are_retriable() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    let down = converter(&url, &[("max.retries", "0")]);
+    let error = encode(&*down, "t", &user(Kind::Int32)).await.unwrap_err();
+    assert!(error.is_retriable(), "{error}");
+    let registry = registry().await;
+    let reader = converter(&registry.url, &[]);
+    let missing = Missing::ToRead {
+        topic: "t".into(),
+        id: 99,
+    };
+    let error = reader.fetch(missing).await.unwrap_err();
+    assert!(error.is_retriable() && error.context().contains("99"), "{error}");
+}
