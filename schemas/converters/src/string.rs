@@ -2,6 +2,7 @@
 
 use rowtide_api::config::{Config, Definition, Key, Reader};
 use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload};
+use rowtide_api::data::Kind;
 use rowtide_api::{Blob, Datum, Error, Headers, Plugin, RecordError, Schema, Text, Value};
 
 use crate::text::{Form, write};
@@ -90,7 +91,7 @@ impl Converter for StringConverter {
 /// Writes headers as text, structs and lists in a form like JSON's; reads every header as text.
 ///
 /// Connect's converter guesses a type from the text when it reads. This one does not: a header such as `00123` stays what
-/// it is, and the headers that Rowtide writes are texts.
+/// it is, and the headers that Rowtide writes are texts. What is not UTF-8 is read as bytes.
 pub struct SimpleHeaderConverter;
 
 impl Plugin for SimpleHeaderConverter {
@@ -117,10 +118,14 @@ impl Converter for SimpleHeaderConverter {
     }
 
     fn decode(&self, _topic: &str, payload: Option<Blob>, _headers: &Headers) -> Result<Datum, Failure> {
-        match payload {
-            None => Ok(Datum::NULL),
-            Some(payload) => Ok(Datum::new(Schema::text(), Value::Text(text(payload)?))),
-        }
+        let Some(payload) = payload else {
+            return Ok(Datum::NULL);
+        };
+        // A schema id in a header, for one, is bytes.
+        Ok(match Text::checked(payload.clone()) {
+            Ok(text) => Datum::new(Schema::text(), Value::Text(text)),
+            Err(_) => Datum::new(Schema::of(Kind::Bytes).build(), Value::Bytes(payload)),
+        })
     }
 
     async fn fetch(&self, _missing: Missing) -> Result<(), Error> {
@@ -153,7 +158,6 @@ fn text(payload: Blob) -> Result<Text, RecordError> {
 mod tests {
     use super::*;
     use rowtide_api::Struct;
-    use rowtide_api::data::Kind;
 
     fn written(converter: &impl Converter, datum: &Datum) -> String {
         let mut out = Vec::new();
@@ -269,5 +273,10 @@ mod tests {
                 .unwrap();
             assert_eq!(read, Datum::text(text));
         }
+        let id = Blob::copy(&[0, 0, 0, 0, 0x80]);
+        let read = SimpleHeaderConverter
+            .decode("t", Some(id.clone()), &Headers::default())
+            .unwrap();
+        assert_eq!(read.value, Value::Bytes(id));
     }
 }

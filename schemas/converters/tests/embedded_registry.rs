@@ -1,4 +1,5 @@
 //! The Avro converter against a real registry: the one that the worker embeds, over HTTP.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail it by panicking")]
 
 use std::sync::Arc;
 
