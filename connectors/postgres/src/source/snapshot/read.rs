@@ -108,10 +108,8 @@ async fn read_table(
         .copy_out(&format!("COPY ({select}) TO STDOUT"), &doing)
         .await?;
     let (mut ready, mut failure): (bool, Option<ServerError>) = (false, None);
-    while !ready {
-        if stream.read(READ_BYTES).await.retriable(doing.as_str())? == 0 {
-            return Err(Error::retriable(doing).hint("the server closed the connection"));
-        }
+    loop {
+        // First what came with the answer to the COPY: a small table arrives with it as a whole.
         stream
             .scan(|tag, body| match tag {
                 b'E' => failure = Some(error_in_stream(body)),
@@ -120,16 +118,21 @@ async fn read_table(
             })
             .map_err(malformed)?;
         let bytes = stream.take();
-        if bytes.is_empty() {
-            continue;
+        if !bytes.is_empty() {
+            let part = Part::Rows {
+                table,
+                buffer: Buffer::new(bytes),
+                at: 0,
+            };
+            if out.send(Ok(part)).await.is_err() {
+                return Err(Error::fatal("the task that owns this snapshot is gone"));
+            }
         }
-        let part = Part::Rows {
-            table,
-            buffer: Buffer::new(bytes),
-            at: 0,
-        };
-        if out.send(Ok(part)).await.is_err() {
-            return Err(Error::fatal("the task that owns this snapshot is gone"));
+        if ready {
+            break;
+        }
+        if stream.read(READ_BYTES).await.retriable(doing.as_str())? == 0 {
+            return Err(Error::retriable(doing).hint("the server closed the connection"));
         }
     }
     match failure {
