@@ -58,7 +58,7 @@ pub struct Attached {
 /// What comes first.
 pub enum Next {
     /// Existing rows.
-    Snapshot(snapshot::Plan),
+    Snapshot(Box<snapshot::Plan>),
     /// Changes.
     Stream(Position),
 }
@@ -90,7 +90,8 @@ pub async fn attach(config: &SourceConfig, stored: Option<&Position>) -> Result<
             timeline: Some(system.timeline),
             slot_lsn: None,
         };
-        Next::Snapshot(prepare_snapshot(config, &query, wire, server, captured, existing, identity).await?)
+        let plan = prepare_snapshot(config, &query, wire, server, captured, existing, identity).await?;
+        Next::Snapshot(Box::new(plan))
     } else {
         let next = begin_stream(config, &query, &mut wire, server, &system, existing, &stored).await?;
         wire.close().await;

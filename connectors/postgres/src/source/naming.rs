@@ -84,7 +84,8 @@ mod tests {
     fn topics_hold_legal_characters_only() {
         let topic = |schema, table| topic("p", ".", &TableName::new(schema, table));
         assert_eq!(topic("public", "users"), "p.public.users");
-        assert_eq!(topic("Quoted_\" . Schema", "t"), "p.Quoted__._Schema.t");
+        // Each character on its own: `_`, `"` and the blank give three.
+        assert_eq!(topic("Quoted_\" . Schema", "t"), "p.Quoted___._Schema.t");
         assert_eq!(topic("s", &"x".repeat(300)).len(), 249);
     }
 

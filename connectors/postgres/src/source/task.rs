@@ -171,7 +171,7 @@ impl PostgresTask {
                     progress: self.context.task.progress.clone(),
                     now_ns: now_ns(),
                 };
-                let snapshot = Snapshot::start(plan, self.builder(&system), around)?;
+                let snapshot = Snapshot::start(*plan, self.builder(&system), around)?;
                 Ok(State::Snapshot(Box::new(snapshot)))
             }
         }

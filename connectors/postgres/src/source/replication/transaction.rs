@@ -403,4 +403,4 @@ impl Transactions {
 
 #[cfg(test)]
 #[path = "transaction_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -1,0 +1,9 @@
+//! The source against a real Postgres from `compose/stack`: one server per test binary, one database per test.
+#![cfg(feature = "server-tests")]
+#![allow(unreachable_pub)] // Modules of a test binary.
+
+mod access;
+mod changes;
+mod harness;
+mod position;
+mod snapshot;
