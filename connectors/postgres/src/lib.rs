@@ -7,5 +7,6 @@
 pub mod connection;
 pub mod errors;
 pub mod identifier;
+pub mod sink;
 pub mod source;
 pub mod types;
