@@ -18,6 +18,8 @@
 mod check;
 mod clock;
 mod config;
+#[cfg(test)]
+mod convergence;
 mod errors;
 mod fnv;
 mod identifier;
@@ -29,6 +31,10 @@ mod retry;
 mod session;
 mod shape;
 mod task;
+#[cfg(test)]
+#[path = "../tests/support/records.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod test_records;
 #[cfg(test)]
 mod test_tables;
 mod types;

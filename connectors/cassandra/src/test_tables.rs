@@ -4,13 +4,17 @@ use rowtide_api::config::{ConfigReport, Properties};
 
 use crate::config::{Settings, TableSettings};
 use crate::shape::{Column, TableShape};
+use crate::test_records::TOPIC;
 use crate::types::{Cql, Scalar};
 
-/// The settings of topic `t` into table `ks.t`.
+/// The settings of [`TOPIC`] into table `ks.t`.
 pub(crate) fn settings(pairs: &[(&str, &str)]) -> TableSettings {
-    let mut properties = Properties::from_iter([("topics", "t"), ("topic.t.ks.t.ttlTimeUnit", "SECONDS")]);
+    let mut properties = Properties::from_iter([
+        ("topics", TOPIC),
+        ("topic.pg.public.t.ks.t.ttlTimeUnit", "SECONDS"),
+    ]);
     for (setting, value) in pairs {
-        properties.set(format!("topic.t.ks.t.{setting}"), *value);
+        properties.set(format!("topic.{TOPIC}.ks.t.{setting}"), *value);
     }
     let (settings, report) = ConfigReport::read::<Settings>(&properties);
     settings.unwrap_or_else(|| panic!("{report:?}")).tables.remove(0)

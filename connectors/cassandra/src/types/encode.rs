@@ -275,7 +275,7 @@ fn blob(fact: Fact<'_>, out: &mut Vec<u8>) -> Result<(), Mismatch> {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || text.len() % 2 != 0 {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len())
@@ -287,7 +287,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 /// Standard alphabet with padding.
 fn unbase64(text: &str) -> Option<Vec<u8>> {
     let body = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - body.len() > 2 {
+    if !text.len().is_multiple_of(4) || text.len() - body.len() > 2 {
         return None;
     }
     let mut out = Vec::with_capacity(body.len() * 3 / 4);

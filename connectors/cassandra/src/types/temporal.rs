@@ -181,7 +181,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<(i32, i32, i64)> {
     let one_sign = [i64::from(months), i64::from(days), nanos];
     // CQL's duration has one sign for all three parts.
     let mixed = one_sign.iter().any(|part| *part < 0) && one_sign.iter().any(|part| *part > 0);
-    (rest != "" && !mixed).then_some((months, days, nanos))
+    (!rest.is_empty() && !mixed).then_some((months, days, nanos))
 }
 
 fn amounts(text: &str) -> Option<Vec<(&str, char)>> {
