@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::{Bytes, BytesMut};
+use postgres_protocol::message::frontend;
 use rowtide_api::{Error, ResultExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -10,6 +11,9 @@ use super::frame::{Malformed, frame_length, next_frame, status};
 use super::message;
 use super::startup::Wire;
 use crate::errors::ServerError;
+
+/// Room for a read of what nobody wants any more.
+const DRAIN_BYTES: usize = 64 << 10;
 
 /// A session in CopyBoth or CopyOut mode. It cuts what arrives into runs of complete frames; a frame that is not complete
 /// stays behind in the buffer.
@@ -98,19 +102,30 @@ impl Stream {
         self.wire.transport.flush().await
     }
 
-    /// Ends a replication stream from our side, so that the slot is free at once.
+    /// Ends a replication stream from our side and waits until the server has let go of it, so that the slot is free. The
+    /// caller bounds the wait.
     ///
     /// # Errors
     /// The socket's, as retriable.
     pub async fn close(mut self) -> Result<(), Error> {
+        let doing = "ending the replication stream";
         let mut out = BytesMut::new();
-        postgres_protocol::message::frontend::copy_done(&mut out);
-        self.wire
+        frontend::copy_done(&mut out);
+        frontend::terminate(&mut out);
+        self.wire.transport.write_all(&out).await.retriable(doing)?;
+        self.wire.transport.flush().await.retriable(doing)?;
+        // What still comes was not handed on; the next start reads it again.
+        while self
+            .wire
             .transport
-            .write_all(&out)
+            .read_buf(&mut self.wire.incoming)
             .await
-            .retriable("ending the replication stream")?;
-        self.wire.close().await;
+            .retriable(doing)?
+            > 0
+        {
+            self.wire.incoming.clear();
+            self.wire.incoming.reserve(DRAIN_BYTES);
+        }
         Ok(())
     }
 

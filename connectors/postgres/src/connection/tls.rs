@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rowtide_api::{Error, ResultExt};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
@@ -60,31 +61,33 @@ async fn verifier(
     settings: &Tls,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
-    let checks = match settings.mode {
-        SslMode::VerifyFull | SslMode::VerifyCa => {
-            let mut roots = RootCertStore::empty();
-            match &settings.root_certificates {
-                Some(path) => {
-                    for certificate in certificates(path, "database.sslrootcert").await? {
-                        roots.add(certificate).fatal(format!(
-                            "{} holds a certificate that cannot be an authority",
-                            path.display()
-                        ))?;
-                    }
-                }
-                None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-            }
-            let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .fatal("preparing the verification of server certificates")?;
-            if settings.mode == SslMode::VerifyFull {
-                return Ok(chain);
-            }
-            Checks::Chain(chain)
-        }
-        _ => Checks::Signature(provider),
+    let checks_name = match settings.mode {
+        SslMode::VerifyFull => true,
+        SslMode::VerifyCa => false,
+        _ => return Ok(Arc::new(Checks::Signature(provider))),
     };
-    Ok(Arc::new(checks))
+    let mut roots = RootCertStore::empty();
+    let mut pinned = Vec::new();
+    match &settings.root_certificates {
+        Some(path) => {
+            pinned = certificates(path, "database.sslrootcert").await?;
+            for certificate in &pinned {
+                roots.add(certificate.clone()).fatal(format!(
+                    "{} holds a certificate that cannot be an authority",
+                    path.display()
+                ))?;
+            }
+        }
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
+    let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .fatal("preparing the verification of server certificates")?;
+    Ok(Arc::new(Checks::Chain {
+        chain,
+        pinned,
+        checks_name,
+    }))
 }
 
 async fn certificates(path: &Path, key: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -117,11 +120,19 @@ async fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     }
 }
 
-/// What a mode below verify-full checks.
+/// What a mode checks.
 #[derive(Debug)]
 enum Checks {
-    /// verify-ca: the chain, not the name.
-    Chain(Arc<WebPkiServerVerifier>),
+    /// verify-ca and verify-full.
+    Chain {
+        /// The chain up to an authority.
+        chain: Arc<WebPkiServerVerifier>,
+        /// The certificates of `sslrootcert` themselves: a self-signed server certificate, which stands there as its own
+        /// authority, has no chain that webpki would accept.
+        pinned: Vec<CertificateDer<'static>>,
+        /// verify-full: the name as well.
+        checks_name: bool,
+    },
     /// allow, prefer, require: that the peer holds the key of the certificate it shows, whichever that is.
     Signature(Arc<CryptoProvider>),
 }
@@ -135,13 +146,24 @@ impl ServerCertVerifier for Checks {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Self::Chain(chain) = self else {
+        let Self::Chain {
+            chain,
+            pinned,
+            checks_name,
+        } = self
+        else {
             return Ok(ServerCertVerified::assertion());
         };
+        if pinned.iter().any(|pinned| pinned == end_entity) {
+            if *checks_name {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
         match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
+            )) if !checks_name => Ok(ServerCertVerified::assertion()),
             result => result,
         }
     }
@@ -153,7 +175,7 @@ impl ServerCertVerifier for Checks {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         match self {
-            Self::Chain(chain) => chain.verify_tls12_signature(message, cert, dss),
+            Self::Chain { chain, .. } => chain.verify_tls12_signature(message, cert, dss),
             Self::Signature(provider) => {
                 verify_tls12_signature(message, cert, dss, &provider.signature_verification_algorithms)
             }
@@ -167,7 +189,7 @@ impl ServerCertVerifier for Checks {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         match self {
-            Self::Chain(chain) => chain.verify_tls13_signature(message, cert, dss),
+            Self::Chain { chain, .. } => chain.verify_tls13_signature(message, cert, dss),
             Self::Signature(provider) => {
                 verify_tls13_signature(message, cert, dss, &provider.signature_verification_algorithms)
             }
@@ -176,7 +198,7 @@ impl ServerCertVerifier for Checks {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         match self {
-            Self::Chain(chain) => chain.supported_verify_schemes(),
+            Self::Chain { chain, .. } => chain.supported_verify_schemes(),
             Self::Signature(provider) => provider.signature_verification_algorithms.supported_schemes(),
         }
     }

@@ -1,13 +1,12 @@
 //! From a configuration and a stored offset to a server that is ready: what is captured, the publication, the slot, and
 //! where to begin (PG-145). Runs at start and after every lost connection.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rowtide_api::{Error, ResultExt};
 
-use super::catalogue::{self, Structures, TableRow};
+use super::catalogue::{self, Published, Structures, TableRow};
 use super::config::{SnapshotMode, SourceConfig};
 use super::offset::{Identity, Position, SnapshotState, lsn_text};
 use super::replication::relations::{Compiler, snapshot_relation};
@@ -16,7 +15,7 @@ use super::{publication, snapshot};
 use crate::connection::copy_both::Stream;
 use crate::connection::{Connection, Mode, Purpose, Wire, connect};
 use crate::errors;
-use crate::identifier::literal;
+use crate::identifier::{TableName, literal, quoted};
 
 /// PG-145 step 4: a slot someone else is creating is waited for this often, with this pause between.
 const CREATION_ATTEMPTS: u32 = 900;
@@ -41,8 +40,8 @@ pub struct Captured {
     pub tables: Vec<TableRow>,
     /// Their structures.
     pub structures: Structures,
-    /// Published columns of each, where the server says.
-    pub published: HashMap<u32, Option<Vec<String>>>,
+    /// What the publication publishes.
+    pub published: Vec<Published>,
 }
 
 /// A server that is ready.
@@ -164,6 +163,10 @@ async fn captured(
         return Err(Error::fatal("no table of the database is captured")
             .hint("check table.include.list and schema.include.list (patterns of schema.table), and that the tables exist"));
     }
+    let structures = read_structures(query, &tables, &[]).await?;
+    // Types first: what cannot be read is refused before anything is created.
+    let (_, published) = publication::look_up(query, &config.publication, server.version).await?;
+    check_types(config, &tables, &structures, &published)?;
     let published = publication::ensure(
         query,
         &config.publication,
@@ -182,24 +185,11 @@ async fn captured(
     for finding in publication::hidden(&published, &tables) {
         tracing::warn!(publication = %config.publication.name, "{finding}");
     }
-    let structures = read_structures(query, &tables, &[]).await?;
-    let columns = tables
-        .iter()
-        .map(|table| {
-            let of_table = published.iter().find(|published| published.table == table.name);
-            (
-                table.oid,
-                of_table.and_then(|published| published.columns.clone()),
-            )
-        })
-        .collect();
-    let captured = Captured {
+    Ok(Captured {
         tables,
         structures,
-        published: columns,
-    };
-    check_types(config, &captured)?;
-    Ok(captured)
+        published,
+    })
 }
 
 /// The tables that pass the filters, in the order a snapshot reads them (PG-147).
@@ -251,19 +241,28 @@ pub async fn structures_of(query: &Connection, tables: &[u32], types: &[u32]) ->
 ///
 /// # Errors
 /// Fatal with the names.
-pub fn check_types(config: &SourceConfig, captured: &Captured) -> Result<(), Error> {
+pub fn check_types(
+    config: &SourceConfig,
+    tables: &[TableRow],
+    structures: &Structures,
+    published: &[Published],
+) -> Result<(), Error> {
     let compiler = Compiler {
         filter: config.filter.clone(),
         records: config.records.clone(),
     };
     let mut problems = Vec::new();
-    for table in &captured.tables {
-        let Some(info) = captured.structures.table(table.oid) else {
+    for table in tables {
+        let Some(info) = structures.table(table.oid) else {
             continue;
         };
-        let published = captured.published.get(&table.oid).and_then(Option::as_deref);
-        let relation = snapshot_relation(table.oid, &table.name, info, published);
-        if let Err(error) = compiler.compile(&relation, &captured.structures) {
+        let relation = snapshot_relation(
+            table.oid,
+            &table.name,
+            info,
+            published_columns(published, &table.name),
+        );
+        if let Err(error) = compiler.compile(&relation, structures) {
             problems.push(error);
         }
     }
@@ -275,6 +274,12 @@ pub fn check_types(config: &SourceConfig, captured: &Captured) -> Result<(), Err
             Err(Error::fatal(text.join("; ")).hint("leave them out with column.exclude.list"))
         }
     }
+}
+
+/// The published columns of a table, where the server says (PG-043).
+pub fn published_columns<'a>(published: &'a [Published], table: &TableName) -> Option<&'a [String]> {
+    let of_table = published.iter().find(|published| published.table == *table)?;
+    of_table.columns.as_deref()
 }
 
 fn explain_replication(error: Error) -> Error {
@@ -493,9 +498,9 @@ pub async fn open_stream(
     let start = position.start().unwrap_or(0);
     let command = format!(
         "START_REPLICATION SLOT {} LOGICAL {} (\"proto_version\" '1', \"publication_names\" {})",
-        crate::identifier::quoted(name),
+        quoted(name),
         lsn_text(start),
-        literal(&crate::identifier::quoted(&config.publication.name)),
+        literal(&quoted(&config.publication.name)),
     );
     let doing = format!("streaming from slot {name} at {}", lsn_text(start));
     let mut left = config.slot.retries;

@@ -3,7 +3,7 @@
 use rowtide_api::Error;
 use rowtide_api::config::ConfigReport;
 
-use super::attach::{self, Captured};
+use super::attach;
 use super::config::{PublicationMode, SourceConfig};
 use super::{publication, slot};
 use crate::connection::{Connection, Purpose, connect};
@@ -104,19 +104,7 @@ async fn server(config: &SourceConfig, query: &Connection, report: &mut ConfigRe
         }
     }
     let structures = attach::read_structures(query, &tables, &[]).await?;
-    let columns = tables.iter().map(|table| {
-        let of_table = published.iter().find(|published| published.table == table.name);
-        (
-            table.oid,
-            of_table.and_then(|published| published.columns.clone()),
-        )
-    });
-    let captured = Captured {
-        published: columns.collect(),
-        tables,
-        structures,
-    };
-    if let Err(error) = attach::check_types(config, &captured) {
+    if let Err(error) = attach::check_types(config, &tables, &structures, &published) {
         report.error("column.exclude.list", full(&error));
     }
     Ok(())

@@ -315,7 +315,10 @@ impl Streaming {
     }
 
     /// When the next batch is due although nothing more comes: `None` at once, `Some(None)` never.
-    #[allow(clippy::option_option)] // At once, at an instant, never: three answers, all used above.
+    #[allow(
+        clippy::option_option,
+        reason = "At once, at an instant, never: three answers, all used above"
+    )]
     fn due(&mut self) -> Option<Option<Instant>> {
         let transactions = &self.transactions;
         if transactions.has_records() {

@@ -195,7 +195,8 @@ async fn validate_names_the_key_and_the_fix() {
     let check = async |more: &[(&str, &str)]| errors(&database.check(more).await);
     let fine = ("table.include.list", "public.t");
     assert_eq!(check(&[fine]).await, "");
-    let cases: [(&[(&str, &str)], &str, &str); 7] = [
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Pairs<'_>, &str, &str); 7] = [
         (
             &[fine, ("database.port", "1")],
             "database.hostname",

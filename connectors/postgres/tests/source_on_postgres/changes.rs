@@ -81,7 +81,7 @@ async fn full_identity_sends_whole_rows() {
 #[tokio::test]
 async fn unchanged_toast_values_are_placeholders_and_named() {
     let database = Database::new(
-        "CREATE TABLE t (id int PRIMARY KEY, big text, bin bytea, list text[], num numeric(20000,0), b int);
+        "CREATE TABLE t (id int PRIMARY KEY, big text, bin bytea, list text[], num numeric, b int);
          ALTER TABLE t ALTER big SET STORAGE EXTERNAL, ALTER bin SET STORAGE EXTERNAL, ALTER list SET STORAGE EXTERNAL,
            ALTER num SET STORAGE EXTERNAL",
     )
@@ -289,11 +289,11 @@ fn expected_values(snapshot: &[rowtide_api::Record]) {
         ("i8", "-9223372036854775808"),
         ("f8", "NaN"),
         ("n", "0xff"),
-        ("nv", "{scale=1 value=0x06b14e9f812f366c35}"),
+        ("nv", "{scale=1 value=0x06b14e9f812f366c39}"),
         ("t", "tab\tline\nback\\ é €"),
         ("c", "cone      "),
         ("by", "0x00ff10"),
-        ("j", "{\"a\" : [1, \"\\t\"]}"),
+        ("j", "{\"a\" : [1, \"\\\\t\"]}"),
         ("d", "17109"),
         ("tm", "49890123456"),
         ("t3", "49890123"),

@@ -186,8 +186,8 @@ impl Database {
             offsets: store.clone(),
             run: None,
         };
-        let task = connector.start(context.clone(), specs[0].clone()).await.unwrap();
-        Driver { task, store, context }
+        let task = connector.start(context, specs[0].clone()).await.unwrap();
+        Driver { task, store }
     }
 
     /// Everything validate says.
@@ -222,7 +222,6 @@ impl OffsetReader for Store {
 pub struct Driver {
     pub task: PostgresTask,
     pub store: Arc<Store>,
-    pub context: SourceContext,
 }
 
 impl Driver {

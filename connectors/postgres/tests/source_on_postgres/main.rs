@@ -1,6 +1,7 @@
 //! The source against a real Postgres from `compose/stack`: one server per test binary, one database per test.
 #![cfg(feature = "server-tests")]
 #![allow(unreachable_pub)] // Modules of a test binary.
+#![allow(clippy::unwrap_used)] // Helpers of tests say what they expect by panicking.
 
 mod access;
 mod changes;

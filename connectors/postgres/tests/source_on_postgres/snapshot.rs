@@ -245,8 +245,8 @@ async fn partitioned_tables_are_read_under_their_own_name() {
     assert_eq!(
         shown,
         [
-            "r p.public.t {id=1} null -> {id=1}",
-            "r p.public.t {id=11} null -> {id=11}"
+            "r p.public.t {id=11} null -> {id=11}",
+            "r p.public.t {id=1} null -> {id=1}"
         ]
     );
     database.run("INSERT INTO t VALUES (12)").await;

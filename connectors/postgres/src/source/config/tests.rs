@@ -1,3 +1,5 @@
+//! Reading configurations.
+
 use rowtide_api::config::{ConfigReport, Presence, Properties, Support};
 
 use super::*;
@@ -79,11 +81,11 @@ fn every_key_has_a_sound_default_and_a_reason_for_its_limits() {
     let mut names = std::collections::BTreeSet::new();
     for definition in SourceConfig::definitions() {
         assert!(names.insert(definition.name), "{} twice", definition.name);
-        if let Presence::Default(text) = definition.presence {
-            if definition.name != "plugin.name" {
-                let (config, report) = read(&[(definition.name, text)]);
-                assert!(config.is_some(), "{}: {report:?}", definition.name);
-            }
+        if let Presence::Default(text) = definition.presence
+            && definition.name != "plugin.name"
+        {
+            let (config, report) = read(&[(definition.name, text)]);
+            assert!(config.is_some(), "{}: {report:?}", definition.name);
         }
         match definition.support {
             Support::Full => {}

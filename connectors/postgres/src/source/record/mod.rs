@@ -444,7 +444,10 @@ impl Builder {
         })
     }
 
-    #[allow(clippy::too_many_arguments)] // One call site per operation; a struct would only rename them.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "One call site per operation; a struct would only rename them"
+    )]
     fn event(
         &mut self,
         op: Op,

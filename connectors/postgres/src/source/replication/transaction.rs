@@ -332,7 +332,7 @@ impl Transactions {
 
     /// Counts an entry. `None`: nothing to emit; `Some` without a plan: PG-187, the replay differs from what was stored.
     #[inline]
-    #[allow(clippy::type_complexity)] // One private answer, taken apart at once.
+    #[allow(clippy::type_complexity, reason = "One private answer, taken apart at once")]
     fn entry(
         &mut self,
         entry: Entry,

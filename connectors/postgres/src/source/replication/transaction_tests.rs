@@ -1,3 +1,5 @@
+//! Transactions: what is emitted, and where a replay goes on.
+
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -356,10 +358,10 @@ fn ordinals_count_what_the_server_sent() {
 fn every_position_of_a_batch_resumes_behind_it() {
     let bytes = frames(&one_transaction());
     let settings = settings(|_| {});
-    let batches = run(&mut stream(&settings, start(), 1), &[bytes.clone()]).unwrap();
+    let batches = run(&mut stream(&settings, start(), 1), std::slice::from_ref(&bytes)).unwrap();
     for (index, batch) in batches.iter().enumerate().take(3) {
         let position = Position::from_offset(batch.resume_at.as_ref().unwrap());
-        let rest = run(&mut stream(&settings, position, 1), &[bytes.clone()]).unwrap();
+        let rest = run(&mut stream(&settings, position, 1), std::slice::from_ref(&bytes)).unwrap();
         assert_eq!(describe(&rest), describe(&batches[index + 1..]));
     }
 }
@@ -484,7 +486,7 @@ proptest! {
         let ids = |batches: &[SourceBatch]| {
             batches.iter().flat_map(|batch| &batch.records).map(|record| id(record).to_owned()).collect::<Vec<_>>()
         };
-        let whole = run(&mut stream(&settings, start(), records_max), &[bytes.clone()]).unwrap();
+        let whole = run(&mut stream(&settings, start(), records_max), std::slice::from_ref(&bytes)).unwrap();
         let split = run(&mut stream(&settings, start(), records_max), &pieces(&bytes, &[0..cut, cut..bytes.len()])).unwrap();
         prop_assert_eq!(ids(&whole), ids(&split));
     }

@@ -9,7 +9,7 @@ use rowtide_api::Error;
 use rowtide_api::context::Progress;
 use rowtide_api::source::{SourceBatch, Unit};
 
-use super::attach::Captured;
+use super::attach::{Captured, published_columns};
 use super::offset::{Identity, Position, SnapshotState, partition};
 use super::record::Builder;
 use super::replication::relations::{Compiler, TablePlan, snapshot_relation};
@@ -81,7 +81,7 @@ impl Snapshot {
             let Some(info) = plan.captured.structures.table(table.oid) else {
                 continue;
             };
-            let published = plan.captured.published.get(&table.oid).and_then(Option::as_deref);
+            let published = published_columns(&plan.captured.published, &table.name);
             let relation = snapshot_relation(table.oid, &table.name, info, published);
             let compiled = around.compiler.compile(&relation, &plan.captured.structures)?;
             selects.push(read::select(&relation, &compiled));

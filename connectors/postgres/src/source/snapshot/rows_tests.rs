@@ -1,3 +1,5 @@
+//! Rows of a COPY.
+
 use bytes::Bytes;
 use rowtide_api::data::Buffer;
 
