@@ -8,6 +8,7 @@
 //! | Module | Java's | Used for |
 //! |---|---|---|
 //! | [`murmur2`] | Kafka's default partitioner | where a keyed record goes |
+//! | [`regex`] | `java.util.regex` | include and exclude lists, routers |
 //! | [`properties`] | `java.util.Properties` | worker and connector files |
 //! | [`number`] | `Double.toString`, `Integer.parseInt` | JSON, text, configuration values |
 //! | [`decimal`] | `BigDecimal` | numeric columns, the Decimal logical type |
@@ -19,6 +20,7 @@ pub mod decimal;
 pub mod murmur2;
 pub mod number;
 pub mod properties;
+pub mod regex;
 pub mod serialization;
 pub mod temporal;
 pub mod uuid;
