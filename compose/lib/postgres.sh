@@ -75,9 +75,31 @@ pg_launch() {
   local service=$1 bin=$3 home as=()
   home=$(pg_home "$service")
   [[ -s $home/data/PG_VERSION ]] || pg_initialise "$home" "$bin" "$STACK/$service.log"
+  pg_clear_lock "$home/data"
   pg_configure "$home/data" "$(port_of "$2")"
   if ((EUID == 0)); then as=(setpriv --reuid=postgres --regid=postgres --init-groups --); fi
   start_process "$service" / "${as[@]}" "$bin/postgres" -D "$home/data"
+}
+
+# After a SIGKILL the server's lock file names a process that may still be a zombie, or by now another program's: Postgres would
+# refuse to start. The lock guards against back ends that outlive their server, so those are awaited before it goes.
+pg_clear_lock() {
+  local deadline=$((SECONDS + 30))
+  [[ -e $1/postmaster.pid ]] || return 0
+  while pg_occupied "$1"; do
+    ((SECONDS < deadline)) || die "back ends of a killed Postgres still run in $1 after 30 s"
+    sleep 0.1
+  done
+  rm -f "$1/postmaster.pid"
+}
+
+# Does any process work in the data folder $1? (A zombie has no working folder any more.)
+pg_occupied() {
+  local link
+  for link in /proc/[0-9]*/cwd; do
+    if [[ $link -ef $1 ]]; then return 0; fi
+  done
+  return 1
 }
 
 # Makes $1/data, by a rename at the end: an initdb that was killed leaves nothing that looks whole.
@@ -115,10 +137,10 @@ END
 
 # As pg_ctl does it: line 1 of postmaster.pid is the server's pid, line 8 its state.
 pg_ready() {
-  local PID START FROM lines
-  service_process "$1" || return 1
+  local pid lines
+  pid=$(service_pid "$1") || return 1
   mapfile -t lines < <(cat "$(pg_home "$1")/data/postmaster.pid" 2>/dev/null)
-  [[ ${lines[0]:-} == "$PID" && ${lines[7]:-} == ready* ]]
+  [[ ${lines[0]:-} == "$pid" && ${lines[7]:-} == ready* ]]
 }
 
 # pg_env SERVICE PREFIX

@@ -22,18 +22,14 @@ process_alive() {
   [[ $start == "$2" && $state != Z ]]
 }
 
-# Sets PID, START and FROM of service $1; fails unless that process runs.
-service_process() {
-  PID='' START='' FROM=''
-  [[ -s $STACK/$1.pid ]] || return 1
-  read -r PID START FROM <"$STACK/$1.pid" || return 1
-  process_alive "$PID" "$START"
+# The pid of service $1; fails unless that process runs.
+service_pid() {
+  local pid start
+  { read -r pid start _ <"$STACK/$1.pid"; } 2>/dev/null || return 1
+  process_alive "$pid" "$start" && echo "$pid"
 }
 
-service_runs() {
-  local PID START FROM
-  service_process "$1"
-}
+service_runs() { service_pid "$1" >/dev/null; }
 
 # start_process SERVICE FOLDER COMMAND…: runs COMMAND from FOLDER with its output appended to the service's log.
 # The pid file is written by the process itself before it becomes COMMAND: no moment exists in which the server runs
@@ -43,7 +39,7 @@ start_process() {
   shift 2
   touch "$log"
   (
-    cd "$folder"
+    cd "$folder" || exit
     from=$(($(stat -c %s "$log") + 1))
     pid=$BASHPID # before the line below: in there it is another process
     read -r _ start < <(process_stat "$pid")
@@ -55,8 +51,8 @@ start_process() {
 
 # What service $1 has logged since its last start.
 log_since_start() {
-  local PID START FROM
-  read -r PID START FROM <"$STACK/$1.pid" && tail -c "+$FROM" "$STACK/$1.log"
+  local from
+  read -r _ _ from <"$STACK/$1.pid" && tail -c "+$from" "$STACK/$1.log"
 }
 
 # Has service $1 logged the text $2 since its last start?
@@ -75,20 +71,19 @@ await_end() {
 
 # signal_service SERVICE SIGNAL: nothing where it does not run.
 signal_service() {
-  local PID START FROM
-  service_process "$1" || return 0
-  kill "-$2" "$PID" 2>/dev/null || true
+  local pid
+  pid=$(service_pid "$1") || return 0
+  kill "-$2" "$pid" 2>/dev/null || true
 }
 
 # SIGKILL for service $1 and its direct children, as at the end of a machine: Postgres' back ends would otherwise outlive
 # their postmaster for a moment and keep a restart from starting. The parent first, or it would notice.
 kill_service() {
-  local PID START FROM children
-  service_process "$1" || return 0
-  children=$(children_of "$PID")
-  # shellcheck disable=SC2086 # one word per pid
-  kill -KILL "$PID" $children 2>/dev/null || true
-  await_end "$1" 20 || die "$1 (pid $PID) does not die of SIGKILL"
+  local pid children
+  pid=$(service_pid "$1") || return 0
+  mapfile -t children < <(children_of "$pid")
+  kill -KILL "$pid" "${children[@]}" 2>/dev/null || true
+  await_end "$1" 20 || die "$1 (pid $pid) does not die of SIGKILL"
 }
 
 children_of() {
@@ -103,9 +98,10 @@ children_of() {
   done
 }
 
-# Seconds since the process that started at $1 (clock ticks since boot) began.
+# For how many seconds process $1 has been running.
 uptime_of() {
-  local up
+  local up start
   read -r up _ </proc/uptime
-  echo $((${up%.*} - $1 / $(getconf CLK_TCK)))
+  read -r _ start < <(process_stat "$1")
+  echo $((${up%.*} - start / $(getconf CLK_TCK)))
 }
