@@ -1,4 +1,4 @@
-//! Sans-I/O: what a failure of the server means, in one table: SQLSTATE to class and next step.
+//! What a failure of the server means, in one table: SQLSTATE to class and next step.
 //!
 //! PG-199: a failure is transient when the same call can succeed later without anyone's help. Everything the table does
 //! not know is permanent: retrying an unknown refusal for ever hides it.
