@@ -6,7 +6,7 @@ use rowtide_api::config::{ConfigReport, Definition, Finding, Properties, Reader}
 use rowtide_api::erased::PluginRow;
 
 use super::chain::{Role, WorkerConverters, check_transform_keys, resolve, transforms};
-use super::common::{self, Common};
+use super::keys::{self, Common};
 use crate::plugins::{ConnectorPlugin, Plugins};
 
 /// Checks client overrides: the kind (`producer`, `consumer`, `admin`) and the keys without prefix. The messages name keys.
@@ -103,7 +103,7 @@ impl Validator {
     }
 
     fn check_connector(&self, plugin: &ConnectorPlugin, config: &Properties, checked: &mut Checked) {
-        let common_keys = common::definitions(plugin);
+        let common_keys = keys::definitions(plugin);
         let mut reader = Reader::new(config);
         // Only the findings matter here.
         let _ = Common::read(&mut reader, plugin);

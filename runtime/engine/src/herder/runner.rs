@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::start::{Opened, TaskJob, WorkerParts};
 use super::task::TaskHandle;
-use crate::connector::common::Common;
+use crate::connector::keys::Common;
 use crate::failure::{Backoff, trace};
 use crate::plugins::ConnectorPlugin;
 use crate::status::TaskView;

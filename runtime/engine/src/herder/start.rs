@@ -11,7 +11,7 @@ use rowtide_api::{Error, Properties};
 use tokio::sync::Mutex;
 
 use crate::connector::chain;
-use crate::connector::common::Common;
+use crate::connector::keys::Common;
 use crate::connector::validation::Validator;
 use crate::control::Control;
 use crate::metrics::{SinkCounters, SourceCounters};
