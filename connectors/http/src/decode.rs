@@ -90,7 +90,7 @@ impl Scalar {
 /// The parts of a user that become a record; what is missing shows as null and rejects that user alone.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-#[allow(missing_docs)] // The names are those of the API (EC-154).
+#[allow(missing_docs, reason = "The names are those of the API (EC-154)")]
 pub struct User {
     pub gender: Scalar,
     pub name: Name,
@@ -105,7 +105,7 @@ pub struct User {
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are those of the API")]
 pub struct Name {
     pub first: Scalar,
     pub last: Scalar,
@@ -113,7 +113,7 @@ pub struct Name {
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are those of the API")]
 pub struct Location {
     pub street: Street,
     pub city: Scalar,
@@ -124,7 +124,7 @@ pub struct Location {
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are those of the API")]
 pub struct Street {
     pub number: Scalar,
     pub name: Scalar,
@@ -132,7 +132,7 @@ pub struct Street {
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are those of the API")]
 pub struct Login {
     pub uuid: Scalar,
     pub username: Scalar,
@@ -140,14 +140,14 @@ pub struct Login {
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are those of the API")]
 pub struct Dated {
     pub date: Scalar,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are those of the API")]
 pub struct Picture {
     pub medium: Scalar,
 }

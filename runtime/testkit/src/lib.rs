@@ -1,3 +1,6 @@
-//! Fakes, conformance suites and real-server handles for tests.
+//! Handles on real servers and on the worker, and a server that answers as randomuser.me does: for tests only.
 
 pub mod randomuser;
+pub mod rest;
+pub mod stack;
+pub mod worker;

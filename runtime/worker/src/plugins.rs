@@ -12,6 +12,7 @@ pub(crate) fn plugins() -> Plugins {
         ],
         sinks: vec![
             SinkPlugin::of::<rowtide_cassandra::CassandraSink>(),
+            SinkPlugin::of::<rowtide_postgres::sink::PostgresSink>(),
         ],
         converters: rowtide_converters::rows(),
         transforms: rowtide_transforms::rows(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rowtide_api::{Error, ResultExt};
-use rowtide_registry::server::{FileLog, Server, ServerSettings, router};
+use rowtide_registry::server::{FileLog, Server, ServerSettings, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -42,8 +42,7 @@ pub(crate) async fn start(
     })?;
     let bound = listener.local_addr().fatal("asking for the registry's address")?;
     let task = tokio::spawn(async move {
-        let served = axum::serve(listener, router(server))
-            .with_graceful_shutdown(async move { stop.cancelled().await });
+        let served = serve(listener, server, async move { stop.cancelled().await });
         if let Err(error) = served.await {
             tracing::error!(%error, "the embedded registry ended");
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rowtide_api::context::Limits;
-use rowtide_api::{Error, ResultExt};
+use rowtide_api::{Error, Properties, ResultExt};
 use rowtide_engine::connector::validation::Validator;
 use rowtide_engine::herder::{Herder, HerderError, HerderHandle, WorkerParts};
 use rowtide_engine::ports::{Clock, SystemClock};
@@ -73,21 +73,9 @@ async fn serve(
         .fatal("asking for the REST API's address")
         .map_err(Failure::Worker)?;
     let log = FileLog::open(&settings.state_file).map_err(Failure::Worker)?;
-    let embedded = match &settings.registry {
-        Some(registry) => {
-            let address = registry.address(accept_remote).await.map_err(Failure::Worker)?;
-            let file = registry::path_beside(&settings.state_file);
-            let started = registry::start(address, file, stop.clone())
-                .await
-                .map_err(Failure::Worker)?;
-            settings.converters.defaults = registry_default(&started.url);
-            Some(started)
-        }
-        None => {
-            settings.converters.defaults = rowtide_api::Properties::new();
-            None
-        }
-    };
+    let embedded = start_registry(&mut settings, accept_remote, &stop)
+        .await
+        .map_err(Failure::Worker)?;
     let worker_id = settings.advertised.clone().unwrap_or_else(|| address.to_string());
     let (herder, herding) = start_herder(&settings, &log, &worker_id)
         .await
@@ -124,6 +112,23 @@ async fn serve(
     }
     tracing::info!("stopped");
     outcome
+}
+
+/// Starts the embedded registry unless it is off; converters that name no registry get its address.
+async fn start_registry(
+    settings: &mut Settings,
+    accept_remote: bool,
+    stop: &CancellationToken,
+) -> Result<Option<registry::EmbeddedRegistry>, Error> {
+    let Some(listener) = &settings.registry else {
+        settings.converters.defaults = Properties::new();
+        return Ok(None);
+    };
+    let address = listener.address(accept_remote).await?;
+    let file = registry::path_beside(&settings.state_file);
+    let started = registry::start(address, file, stop.clone()).await?;
+    settings.converters.defaults = registry_default(&started.url);
+    Ok(Some(started))
 }
 
 async fn start_herder(

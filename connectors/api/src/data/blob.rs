@@ -192,7 +192,10 @@ impl Text {
     }
 
     /// The text.
-    #[allow(unsafe_code)]
+    #[allow(
+        unsafe_code,
+        reason = "checking the bytes again at every look would cost every row"
+    )]
     pub fn as_str(&self) -> &str {
         // SAFETY: every constructor of `Text` takes a `str` or checks the bytes, and a blob never changes.
         unsafe { std::str::from_utf8_unchecked(self.0.as_bytes()) }

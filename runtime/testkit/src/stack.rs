@@ -1,0 +1,154 @@
+//! Real servers: the stack named by `ROWTIDE_STACK` (the path of its env file), or one of this process's own.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A running stack.
+#[derive(Debug)]
+pub struct Stack {
+    name: String,
+    addresses: HashMap<String, String>,
+    own: bool,
+}
+
+/// The folder of the project.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+impl Stack {
+    /// The stack to test on, with these services.
+    ///
+    /// # Panics
+    /// When it does not start: the message is that of `compose/stack`.
+    pub fn with(services: &[&str]) -> Self {
+        if let Some(env) = std::env::var_os("ROWTIDE_STACK") {
+            return Self::read(Path::new(&env), false);
+        }
+        Self::own(services)
+    }
+
+    /// A stack of one's own, to be killed and restarted; it ends with this process at the latest.
+    ///
+    /// # Panics
+    /// As [`Stack::with`].
+    pub fn own(services: &[&str]) -> Self {
+        let name = format!("test-{}", std::process::id());
+        let mut arguments = vec!["up", "--name", name.as_str()];
+        arguments.extend(services);
+        run(&arguments, None);
+        let stack = Self::read(&root().join(format!("target/stack/{name}/env")), true);
+        run(&["init", "--name", &name], None);
+        stack
+    }
+
+    fn read(env: &Path, own: bool) -> Self {
+        let text = std::fs::read_to_string(env).expect("the stack's env file can be read");
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        let addresses: HashMap<_, _> = pairs
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        let name = addresses
+            .get("STACK_NAME")
+            .expect("the env file names its stack")
+            .clone();
+        Self { name, addresses, own }
+    }
+
+    /// A value of the env file, such as `PG_PORT` or `KAFKA_BOOTSTRAP`.
+    ///
+    /// # Panics
+    /// When the stack does not run that service.
+    pub fn get(&self, key: &str) -> &str {
+        self.addresses
+            .get(key)
+            .unwrap_or_else(|| panic!("the stack {} has no {key}", self.name))
+    }
+
+    /// SIGKILL for a service.
+    pub fn kill(&self, service: &str) {
+        run(&["kill", "--name", &self.name, service], None);
+    }
+
+    /// Starts a service again on its data and port.
+    pub fn up(&self, service: &str) {
+        run(&["up", "--name", &self.name, service], None);
+    }
+
+    /// Runs SQL in a database as its superuser, in one session; answers the rows, fields separated by tabs.
+    ///
+    /// # Panics
+    /// When a statement fails.
+    pub fn sql(&self, database: &str, statements: &str) -> String {
+        let mut psql = Command::new("psql");
+        psql.args([
+            "-h",
+            self.get("PG_HOST"),
+            "-p",
+            self.get("PG_PORT"),
+            "-U",
+            self.get("PG_USER"),
+        ]);
+        psql.args([
+            "-d",
+            database,
+            "-qAtX",
+            "-F",
+            "\t",
+            "-P",
+            "null=null",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-f",
+            "-",
+        ]);
+        output(&mut psql, Some(statements))
+    }
+
+    /// Runs CQL statements, each ended by a semicolon; answers the rows, fields separated by tabs.
+    ///
+    /// # Panics
+    /// When a statement fails.
+    pub fn cql(&self, statements: &str) -> String {
+        run(&["cql", "--name", &self.name, "-"], Some(statements))
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if self.own && !std::thread::panicking() {
+            run(&["down", "--name", &self.name], None);
+        }
+    }
+}
+
+fn run(arguments: &[&str], input: Option<&str>) -> String {
+    let mut command = Command::new(root().join("compose/stack"));
+    command
+        .args(arguments)
+        .env("STACK_OWNER_PID", std::process::id().to_string());
+    output(&mut command, input)
+}
+
+fn output(command: &mut Command, input: Option<&str>) -> String {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().expect("standard input is piped");
+    let text = input.unwrap_or_default().to_owned();
+    // A writer of its own: a long input and a long output must not wait for each other.
+    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+    let done = child.wait_with_output().expect("the command can be awaited");
+    // A command that read less than it was given says why itself.
+    let _ = writer.join();
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{command:?}: {}\n{errors}", done.status);
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
