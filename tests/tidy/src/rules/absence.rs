@@ -79,7 +79,12 @@ const BANS: &[Ban] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     (
         "axum",
-        &["runtime/rest/", "runtime/testkit/", "schemas/registry/src/server"],
+        &[
+            "runtime/rest/",
+            "runtime/testkit/",
+            "runtime/worker/src/registry.rs",
+            "schemas/registry/src/server",
+        ],
     ),
     ("clap", &["runtime/worker/"]),
     ("postgres_protocol", &["connectors/postgres/"]),

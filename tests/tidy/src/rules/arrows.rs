@@ -68,23 +68,6 @@ const DRAWING: &[Row] = &[
     // Tests of the whole meet the worker as a process.
     row("rowtide-crash", TESTKIT, NONE),
     row("rowtide-e2e", TESTKIT, NONE),
-    row(
-        "rowtide-bench",
-        &[
-            "rowtide-api",
-            "rowtide-cassandra",
-            "rowtide-converters",
-            "rowtide-engine",
-            "rowtide-http",
-            "rowtide-java",
-            "rowtide-kafka",
-            "rowtide-postgres",
-            "rowtide-registry",
-            "rowtide-testkit",
-            "rowtide-transforms",
-        ],
-        NONE,
-    ),
     row("rowtide-tidy", NONE, NONE),
 ];
 

@@ -7,7 +7,6 @@ use crate::finding::Finding;
 /// Dependencies that keep their default features, each with its reason.
 pub const WITH_DEFAULTS: &[(&str, &str)] = &[
     ("cargo_metadata", "has none that cost"),
-    ("libc", "its only default is std"),
     (
         "memchr",
         "its only default is std, which finds the vector instructions at run time",
@@ -16,14 +15,15 @@ pub const WITH_DEFAULTS: &[(&str, &str)] = &[
         "postgres-protocol",
         "its only default is the JavaScript support of its random numbers, inert here",
     ),
-    ("ryu", "has none"),
     ("tempfile", "its only default is the system's random numbers"),
-    ("tokio-postgres-rustls", "has none that cost"),
     ("webpki-roots", "has none"),
 ];
 
 /// Dependencies no code names, which are there for a feature they turn on elsewhere: (crate, dependency, reason).
-pub const FOR_A_FEATURE: &[(&str, &str, &str)] = &[];
+pub const FOR_A_FEATURE: &[(&str, &str, &str)] = &[
+    ("rowtide-java", "md-5", "its library is called md5"),
+    ("rowtide-cassandra", "md-5", "its library is called md5"),
+];
 
 /// A line of `[workspace.dependencies]`.
 struct Entry<'a> {

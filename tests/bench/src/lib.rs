@@ -1,1 +1,0 @@
-//! Benchmarks against the limit of the same machine.
