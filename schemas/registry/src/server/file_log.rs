@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
 
 use super::file_format::{HEADER, ScanError, line, scan};
 use super::log::{LogError, RegistryLog};
@@ -47,16 +49,14 @@ impl FileLog {
         })
     }
 
-    /// Runs blocking work on its own thread. Dropping the future does not stop the work: the next caller waits for it.
+    /// Runs blocking work on its own thread. Work that has begun is finished even when the future is dropped; it holds
+    /// the lock from before it is handed over, so that whoever comes next finds its outcome.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Inner) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, LogError> {
-        let inner = Arc::clone(&self.inner);
-        let task = tokio::task::spawn_blocking(move || {
-            // A poisoned lock means a panic between two steps of a write; the file's own checks find what that left.
-            work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner))
-        });
+        let mut inner = Arc::clone(&self.inner).lock_owned().await;
+        let task = tokio::task::spawn_blocking(move || work(&mut inner));
         task.await.unwrap_or_else(|error| {
             Err(LogError::Other(format!(
                 "the registry's file writer died: {error}"
@@ -327,6 +327,19 @@ mod tests {
             reopened(&path),
             [record("a", "1"), record("b", "2"), record("c", "3")]
         );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_append_that_nobody_awaits_any_more_is_seen_by_the_next_reader() {
+        use futures_util::FutureExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let log = FileLog::open(folder.path().join("schemas.log")).unwrap();
+        for round in 1..=50 {
+            let mut append = Box::pin(log.append(vec![record("a", "1")]));
+            let _ = append.as_mut().now_or_never();
+            drop(append);
+            assert_eq!(RegistryLog::read_all(&log).await.unwrap().len(), round);
+        }
     }
 
     #[test]
