@@ -32,8 +32,19 @@ impl Buffer {
     ///
     /// # Panics
     /// When `range` lies outside the buffer, as slicing does.
+    #[inline]
     pub fn slice(&self, range: Range<usize>) -> Blob {
-        let bytes = &self.0[range.clone()];
+        let whole: &[u8] = &self.0;
+        let bytes = &whole[range.clone()];
+        if bytes.len() <= INLINE_BYTES_MAX
+            && let Some(data) = whole[range.start..].first_chunk()
+        {
+            // A copy of fixed size is a few instructions; what it takes beyond `len` is never read.
+            return Blob(Repr::Inline {
+                len: bytes.len() as u8,
+                data: *data,
+            });
+        }
         match Repr::inline(bytes) {
             Some(inline) => Blob(inline),
             // Invariant: the buffer is below 4 GiB and the range lies inside it, so both casts are exact.
@@ -49,6 +60,7 @@ impl Buffer {
     ///
     /// # Errors
     /// When the bytes are not UTF-8.
+    #[inline]
     pub fn text(&self, range: Range<usize>) -> Result<Text, std::str::Utf8Error> {
         std::str::from_utf8(&self.0[range.clone()])?;
         Ok(Text(self.slice(range)))
@@ -58,6 +70,7 @@ impl Buffer {
 impl Deref for Buffer {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         &self.0
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rowtide_api::Value;
 use rowtide_api::data::Buffer;
 
-use super::{Arena, Cell, Op, Unfit};
+use super::{Op, Unfit};
 
 const BROKEN: Unfit = Unfit("an array in no known form");
 /// PG-134.
@@ -73,7 +73,7 @@ fn item(
                 unescaped(element, content)?
             } else {
                 let from = start + at + 1;
-                plain(element, buffer, from..from + content.len())?
+                element.decode_value(buffer, from..from + content.len())?
             };
             Ok((value, at + end + 1))
         }
@@ -86,16 +86,8 @@ fn item(
                 return Ok((Value::Null, at + length));
             }
             let from = start + at;
-            Ok((plain(element, buffer, from..from + length)?, at + length))
+            Ok((element.decode_value(buffer, from..from + length)?, at + length))
         }
-    }
-}
-
-fn plain(element: &Op, buffer: &Buffer, range: Range<usize>) -> Result<Value, Unfit> {
-    let mut arena = Arena::default();
-    match element.decode(buffer, range, &mut arena)? {
-        Cell::Value(value) => Ok(value),
-        cell => Ok(Arena::resolve(cell, &arena.take())),
     }
 }
 

@@ -191,37 +191,91 @@ fn nibble(digit: u8) -> Option<u8> {
     }
 }
 
+/// Where decoded columns of a row go. Values are built in their place: moving one through the result of a call costs more
+/// than most decoders.
+#[derive(Debug)]
+pub struct Out<'a> {
+    /// Gets exactly one value per call.
+    pub values: &'a mut Vec<Value>,
+    /// Gets what is in the arena; its value is null until the batch is complete.
+    pub cells: &'a mut Vec<(usize, Cell)>,
+    /// The slot of the column.
+    pub slot: usize,
+}
+
+impl Out<'_> {
+    /// Takes a cell.
+    #[inline]
+    pub fn push(&mut self, cell: Cell) {
+        match cell {
+            Cell::Value(value) => self.values.push(value),
+            cell => {
+                self.cells.push((self.slot, cell));
+                self.values.push(Value::Null);
+            }
+        }
+    }
+}
+
 impl Op {
     /// Decodes the text in `range` of `buffer`.
     ///
     /// # Errors
     /// Text the type does not have, and values its schema cannot hold (NaN in a Decimal): PG-116 decides what follows.
+    /// Nothing was pushed then.
     #[inline]
-    pub fn decode(&self, buffer: &Buffer, range: Range<usize>, arena: &mut Arena) -> Result<Cell, Unfit> {
+    pub fn decode(
+        &self,
+        buffer: &Buffer,
+        range: Range<usize>,
+        arena: &mut Arena,
+        out: &mut Out<'_>,
+    ) -> Result<(), Unfit> {
         let text = &buffer[range.clone()];
-        Ok(Cell::Value(match self {
+        match self {
             Self::Text => match buffer.text(range) {
-                Ok(text) => Value::Text(text),
+                Ok(text) => out.values.push(Value::Text(text)),
                 Err(_) => return Err(Unfit("text that is not UTF-8")),
             },
-            Self::Int32 => Value::Int32(number::int(text)?),
-            Self::Int64 => Value::Int64(number::int(text)?),
-            Self::Int16 => Value::Int16(number::int(text)?),
-            Self::Bool => Value::Bool(boolean(text)?),
-            Self::Float64 => Value::Float64(number::float(text)?),
-            Self::Float32 => Value::Float32(number::float(text)?),
-            Self::Decimal { scale } => decimal(text, *scale)?,
-            Self::VariableDecimal(schema) => variable_decimal(text, schema)?,
-            Self::ZonedTimestamp { digits } => return zoned_timestamp(text, *digits, arena),
-            Self::Bytes => return arena.hex(text.strip_prefix(b"\\x").unwrap_or(text)),
-            Self::Date => date(text)?,
-            Self::TimeMicros => Value::Int64(time_micros(text)?),
+            Self::Int32 => out.values.push(Value::Int32(number::int(text)?)),
+            Self::Int64 => out.values.push(Value::Int64(number::int(text)?)),
+            Self::Int16 => out.values.push(Value::Int16(number::int(text)?)),
+            Self::Bool => out.values.push(Value::Bool(boolean(text)?)),
+            Self::Float64 => out.values.push(Value::Float64(number::float(text)?)),
+            Self::Float32 => out.values.push(Value::Float32(number::float(text)?)),
+            Self::TimestampMicros => out.values.push(Value::Int64(timestamp_micros(text)?)),
+            Self::TimestampMillis => out
+                .values
+                .push(Value::Int64(timestamp_micros(text)?.div_euclid(1000))),
+            Self::TimeMicros => out.values.push(Value::Int64(time_micros(text)?)),
             // PG-125: 24:00:00 is 86,400,000 ms, so 32 bits hold every time.
-            Self::TimeMillis => Value::Int32((time_micros(text)? / 1000) as i32),
-            Self::TimestampMicros => Value::Int64(timestamp_micros(text)?),
-            Self::TimestampMillis => Value::Int64(timestamp_micros(text)?.div_euclid(1000)),
-            Self::Array(element) => array::decode(element, buffer, range)?,
-        }))
+            Self::TimeMillis => out.values.push(Value::Int32((time_micros(text)? / 1000) as i32)),
+            Self::Date => out.values.push(date(text)?),
+            Self::Decimal { scale } => out.values.push(decimal(text, *scale)?),
+            Self::VariableDecimal(schema) => out.values.push(variable_decimal(text, schema)?),
+            Self::Array(element) => out.values.push(array::decode(element, buffer, range)?),
+            Self::ZonedTimestamp { digits } => out.push(zoned_timestamp(text, *digits, arena)?),
+            Self::Bytes => out.push(arena.hex(text.strip_prefix(b"\\x").unwrap_or(text))?),
+        }
+        Ok(())
+    }
+
+    /// Decodes one value by itself.
+    ///
+    /// # Errors
+    /// As [`Op::decode`].
+    pub fn decode_value(&self, buffer: &Buffer, range: Range<usize>) -> Result<Value, Unfit> {
+        let (mut arena, mut values, mut cells) = (Arena::default(), Vec::with_capacity(1), Vec::new());
+        let mut out = Out {
+            values: &mut values,
+            cells: &mut cells,
+            slot: 0,
+        };
+        self.decode(buffer, range, &mut arena, &mut out)?;
+        match cells.pop() {
+            Some((_, cell)) => Ok(Arena::resolve(cell, &arena.take())),
+            None => Ok(values.pop().unwrap_or(Value::Null)),
+        }
     }
 
     /// Decodes a text that lies in no buffer: defaults, elements that had to be unescaped.
@@ -230,9 +284,7 @@ impl Op {
     /// As [`Op::decode`].
     pub fn decode_str(&self, text: &str) -> Result<Value, Unfit> {
         let buffer = Buffer::new(bytes::Bytes::copy_from_slice(text.as_bytes()));
-        let mut arena = Arena::default();
-        let cell = self.decode(&buffer, 0..text.len(), &mut arena)?;
-        Ok(Arena::resolve(cell, &arena.take()))
+        self.decode_value(&buffer, 0..text.len())
     }
 }
 

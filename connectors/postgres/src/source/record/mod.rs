@@ -61,6 +61,7 @@ pub struct Builder {
     server: String,
     shared: Arc<[(Arc<str>, Datum)]>,
     id_header: Arc<str>,
+    operations: [Text; 5],
     version: Text,
     connector: Text,
     name: Text,
@@ -93,14 +94,10 @@ enum Op {
 }
 
 impl Op {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Create => "c",
-            Self::Update => "u",
-            Self::Delete => "d",
-            Self::Read => "r",
-            Self::Truncate => "t",
-        }
+    const TEXTS: [&'static str; 5] = ["c", "u", "d", "r", "t"];
+
+    fn text(self, texts: &[Text; 5]) -> Text {
+        texts[self as usize].clone()
     }
 }
 
@@ -118,6 +115,7 @@ impl Builder {
             shared: shared_headers(&settings, identity),
             server: identity.server.clone(),
             id_header: "rowtide.id".into(),
+            operations: Op::TEXTS.map(Text::from),
             version: envelope::VERSION.into(),
             connector: envelope::CONNECTOR.into(),
             name: Text::from(&*settings.prefix),
@@ -472,18 +470,19 @@ impl Builder {
             Value::Null
         };
         let source = self.source(at, plan, record);
+        // Pushed one by one, the values are built where they stay; an array would be built on the stack and copied.
+        let mut fields = Vec::with_capacity(8);
+        fields.push(before);
+        fields.push(after);
+        fields.push(Value::Struct(source));
+        fields.push(Value::Null);
+        fields.push(Value::Text(op.text(&self.operations)));
+        fields.push(Value::Int64(self.now_ns / 1_000_000));
+        fields.push(Value::Int64(self.now_ns / 1000));
+        fields.push(Value::Int64(self.now_ns));
         let value = Struct {
             schema: plan.envelope_schema.clone(),
-            fields: Box::new([
-                before,
-                after,
-                Value::Struct(source),
-                Value::Null,
-                Value::Text(Text::from(op.text())),
-                Value::Int64(self.now_ns / 1_000_000),
-                Value::Int64(self.now_ns / 1000),
-                Value::Int64(self.now_ns),
-            ]),
+            fields: fields.into_boxed_slice(),
         };
         let headers = self.headers(op, at, part, extra, unavailable, record);
         self.push(plan, key, Datum::of(value), headers, record);
@@ -540,6 +539,7 @@ impl Builder {
     }
 
     /// PG-068.
+    #[allow(clippy::vec_init_then_push)] // Built where it stays, see `event`.
     fn source(&mut self, at: Change, plan: &TablePlan, record: usize) -> Struct {
         let head = &self.transaction.sequence_head;
         let sequence = self.arena.ascii(|out| {
@@ -549,28 +549,30 @@ impl Builder {
         });
         let sequence = self.place(sequence, record, Place::Source(envelope::SOURCE_SEQUENCE));
         let transaction = &self.transaction;
+        let snapshot = self
+            .snapshot
+            .as_ref()
+            .map_or(Value::Absent, |(marker, _)| marker.clone());
+        let mut fields = Vec::with_capacity(16);
+        fields.push(Value::Text(self.version.clone()));
+        fields.push(Value::Text(self.connector.clone()));
+        fields.push(Value::Text(self.name.clone()));
+        fields.push(Value::Int64(transaction.ts_ns.div_euclid(1_000_000)));
+        fields.push(snapshot);
+        fields.push(Value::Text(self.database.clone()));
+        fields.push(sequence);
+        fields.push(Value::Int64(transaction.ts_ns.div_euclid(1000)));
+        fields.push(Value::Int64(transaction.ts_ns));
+        fields.push(Value::Text(plan.schema_text.clone()));
+        fields.push(Value::Text(plan.table_text.clone()));
+        fields.push(transaction.tx_id.map_or(Value::Null, Value::Int64));
+        fields.push(Value::Int64(at.lsn.cast_signed()));
+        fields.push(Value::Null);
+        fields.push(Value::Null);
+        fields.push(Value::Null);
         Struct {
             schema: self.source_schema.clone(),
-            fields: Box::new([
-                Value::Text(self.version.clone()),
-                Value::Text(self.connector.clone()),
-                Value::Text(self.name.clone()),
-                Value::Int64(transaction.ts_ns.div_euclid(1_000_000)),
-                self.snapshot
-                    .as_ref()
-                    .map_or(Value::Absent, |(marker, _)| marker.clone()),
-                Value::Text(self.database.clone()),
-                sequence,
-                Value::Int64(transaction.ts_ns.div_euclid(1000)),
-                Value::Int64(transaction.ts_ns),
-                Value::Text(plan.schema_text.clone()),
-                Value::Text(plan.table_text.clone()),
-                transaction.tx_id.map_or(Value::Null, Value::Int64),
-                Value::Int64(at.lsn.cast_signed()),
-                Value::Null,
-                Value::Null,
-                Value::Null,
-            ]),
+            fields: fields.into_boxed_slice(),
         }
     }
 

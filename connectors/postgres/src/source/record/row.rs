@@ -14,7 +14,7 @@ use crate::identifier::TableName;
 use crate::source::config::FailureMode;
 use crate::source::replication::pgoutput::{Column, Tuple};
 use crate::source::replication::relations::{ColumnPlan, TablePlan};
-use crate::types::{Arena, Cell, Op, Unfit};
+use crate::types::{Arena, Cell, Op, Out, Unfit};
 
 /// The decoded columns of a row; its buffers are reused.
 #[derive(Debug, Default)]
@@ -116,19 +116,22 @@ impl Row {
 
     /// Slots are handed out in the order of the columns, so pushing keeps them.
     #[inline]
-    fn push(&mut self, plan: &TablePlan, column: &ColumnPlan, cell: Cell) {
-        let value = match cell {
-            Cell::Value(value) => value,
-            cell => {
-                self.cells.push((column.slot, cell));
-                Value::Null
-            }
-        };
-        if column.slot < plan.fields {
-            self.values.push(value);
+    fn out(&mut self, plan: &TablePlan, column: &ColumnPlan) -> Out<'_> {
+        let values = if column.slot < plan.fields {
+            &mut self.values
         } else {
-            self.extra.push(value);
+            &mut self.extra
+        };
+        Out {
+            values,
+            cells: &mut self.cells,
+            slot: column.slot,
         }
+    }
+
+    /// A value that stands for one that was not sent or does not fit.
+    fn push(&mut self, plan: &TablePlan, column: &ColumnPlan, value: Value) {
+        self.out(plan, column).values.push(value);
     }
 
     /// Decodes a tuple. `full_old`: the whole row as it was, for values that were not sent again (PG-075).
@@ -151,18 +154,25 @@ impl Row {
             let Some(column) = column else {
                 continue;
             };
-            let cell = match sent {
-                Column::Text(range) => match column.op.decode(buffer, range, arena) {
-                    Ok(cell) => cell,
-                    Err(cause) => Cell::Value(failures.stand_in(plan, column, cause)?),
-                },
-                Column::Null => Cell::Value(without_value(column)),
-                Column::Unchanged => self.unchanged(plan, column, index, full_old, failures)?,
+            match sent {
+                Column::Text(range) => {
+                    let decoded = column
+                        .op
+                        .decode(buffer, range, arena, &mut self.out(plan, column));
+                    if let Err(cause) = decoded {
+                        let value = failures.stand_in(plan, column, cause)?;
+                        self.push(plan, column, value);
+                    }
+                }
+                Column::Null => self.push(plan, column, without_value(column)),
+                Column::Unchanged => {
+                    let cell = self.unchanged(plan, column, index, full_old, failures)?;
+                    self.out(plan, column).push(cell);
+                }
                 Column::Binary(_) => {
                     return Err(RowError::Malformed(Malformed("a value came in binary form")));
                 }
-            };
-            self.push(plan, column, cell);
+            }
         }
         Ok(())
     }
@@ -215,12 +225,14 @@ impl Row {
             let to = ends.next().ok_or(short)?;
             let range = line.start + from..line.start + to;
             from = to + 1;
-            let cell = match decode_field(&column.op, buffer, range, arena) {
-                Ok(Some(cell)) => cell,
-                Ok(None) => Cell::Value(without_value(column)),
-                Err(cause) => Cell::Value(failures.stand_in(plan, column, cause)?),
-            };
-            self.push(plan, column, cell);
+            match decode_field(&column.op, buffer, range, arena, &mut self.out(plan, column)) {
+                Ok(true) => {}
+                Ok(false) => self.push(plan, column, without_value(column)),
+                Err(cause) => {
+                    let value = failures.stand_in(plan, column, cause)?;
+                    self.push(plan, column, value);
+                }
+            }
         }
         match ends.next() {
             None => Ok(()),
@@ -231,28 +243,32 @@ impl Row {
     }
 }
 
-/// A field of a COPY line; `None` is null.
+/// A field of a COPY line; false is null, and then nothing was pushed.
 #[inline]
 fn decode_field(
     op: &Op,
     buffer: &Buffer,
     range: Range<usize>,
     arena: &mut Arena,
-) -> Result<Option<Cell>, Unfit> {
+    out: &mut Out<'_>,
+) -> Result<bool, Unfit> {
     let text = &buffer[range.clone()];
     if memchr::memchr(b'\\', text).is_none() {
-        return op.decode(buffer, range, arena).map(Some);
+        return op.decode(buffer, range, arena, out).map(|()| true);
     }
     if text == b"\\N" {
-        return Ok(None);
+        return Ok(false);
     }
     // The hex form of every bytea begins with an escaped backslash, and holds no other.
     if *op == Op::Bytes && text.starts_with(b"\\\\x") {
-        return op.decode(buffer, range.start + 1..range.end, arena).map(Some);
+        return op
+            .decode(buffer, range.start + 1..range.end, arena, out)
+            .map(|()| true);
     }
     let plain = unescape(text);
     let plain = std::str::from_utf8(&plain).map_err(|_| Unfit("text that is not UTF-8"))?;
-    op.decode_str(plain).map(|value| Some(Cell::Value(value)))
+    out.values.push(op.decode_str(plain)?);
+    Ok(true)
 }
 
 fn unescape(text: &[u8]) -> Vec<u8> {
