@@ -444,7 +444,8 @@ impl Builder {
 
     #[allow(
         clippy::too_many_arguments,
-        reason = "One call site per operation; a struct would only rename them"
+        clippy::vec_init_then_push,
+        reason = "one call site per operation, a struct would only rename them; pushed values are built where they stay"
     )]
     fn event(
         &mut self,
@@ -539,7 +540,7 @@ impl Builder {
     }
 
     /// PG-068.
-    #[allow(clippy::vec_init_then_push)] // Built where it stays, see `event`.
+    #[allow(clippy::vec_init_then_push, reason = "built where it stays, see `event`")]
     fn source(&mut self, at: Change, plan: &TablePlan, record: usize) -> Struct {
         let head = &self.transaction.sequence_head;
         let sequence = self.arena.ascii(|out| {
