@@ -6,7 +6,7 @@ fn rowtide(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rowtide"))
         .args(arguments)
         .output()
-        .unwrap()
+        .expect("the binary starts")
 }
 
 fn said(output: &Output) -> String {
