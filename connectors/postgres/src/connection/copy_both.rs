@@ -68,6 +68,14 @@ impl Stream {
         self.wire.transport.read_buf(buffer).await
     }
 
+    /// Until the next read, nothing that arrives wakes the runtime.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn rest(&mut self) -> io::Result<()> {
+        self.wire.transport.rest()
+    }
+
     /// Visits the frames completed since the last call: tag and body.
     ///
     /// # Errors

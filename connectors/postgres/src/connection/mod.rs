@@ -8,6 +8,7 @@ pub mod copy_both;
 pub mod frame;
 mod message;
 mod query;
+mod socket;
 mod startup;
 mod tls;
 mod transport;

@@ -12,12 +12,13 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 
 use super::config::{Host, Settings, SslMode};
+use super::socket::Socket;
 use super::tls;
 
 /// A connected socket.
 pub(crate) enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 /// Whether an attempt uses TLS.
@@ -48,11 +49,19 @@ impl Transport {
         host: &Host,
         encryption: Encryption,
     ) -> Result<Self, Error> {
-        let socket = tcp(settings, host).await?;
+        let socket = Socket::Watched(tcp(settings, host).await?);
         if encryption == Encryption::None {
             return Ok(Self::Plain(socket));
         }
         secure(settings, host, socket, encryption).await
+    }
+
+    /// Takes the socket off the runtime's watch until its next use.
+    pub(crate) fn rest(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.rest(),
+            Self::Tls(stream) => stream.get_mut().0.rest(),
+        }
     }
 }
 
@@ -95,7 +104,7 @@ async fn tcp(settings: &Settings, host: &Host) -> Result<TcpStream, Error> {
 async fn secure(
     settings: &Settings,
     host: &Host,
-    mut socket: TcpStream,
+    mut socket: Socket,
     encryption: Encryption,
 ) -> Result<Transport, Error> {
     let mut request = BytesMut::new();

@@ -4,6 +4,7 @@ use rowtide_api::Error;
 use rowtide_api::config::ConfigReport;
 
 use super::attach;
+use super::catalogue::TableRow;
 use super::config::{PublicationMode, SourceConfig};
 use super::{publication, slot};
 use crate::connection::{Connection, Purpose, connect};
@@ -87,6 +88,7 @@ async fn server(config: &SourceConfig, query: &Connection, report: &mut ConfigRe
             false => report.warn("table.include.list", message),
         }
     }
+    readable(query, &tables, report).await?;
     let (existing, published) = publication::look_up(query, &config.publication, server.version).await?;
     let names: Vec<_> = tables.iter().map(|table| table.name.clone()).collect();
     if let Err(error) = publication::decide(&config.publication, existing, &published, &names)
@@ -130,6 +132,31 @@ async fn rights(query: &Connection, report: &mut ConfigReport) -> Result<(), Err
             "database.user",
             "the role lacks REPLICATION: run ALTER ROLE … REPLICATION",
         );
+    }
+    Ok(())
+}
+
+/// The snapshot needs SELECT on each captured table.
+async fn readable(query: &Connection, tables: &[TableRow], report: &mut ConfigReport) -> Result<(), Error> {
+    let oids: Vec<_> = tables.iter().map(|table| table.oid.to_string()).collect();
+    let sql = format!(
+        "SELECT t.oid::regclass FROM unnest('{{{}}}'::oid[]) AS t(oid)
+         WHERE NOT pg_catalog.has_table_privilege(t.oid, 'SELECT')",
+        oids.join(",")
+    );
+    let rows = query
+        .rows(&sql, "reading the rights on the captured tables")
+        .await?;
+    let names: Vec<_> = rows
+        .iter()
+        .filter_map(|row| row.first().cloned().flatten())
+        .collect();
+    if !names.is_empty() {
+        let message = format!(
+            "the role may not read {}: run GRANT SELECT ON … TO the role",
+            names.join(", ")
+        );
+        report.error("database.user", message);
     }
     Ok(())
 }

@@ -240,6 +240,8 @@ async fn validate_names_the_key_and_the_fix() {
             "{more:?}: {shown}"
         );
     }
+    let unread = check(&[fine, ("database.user", "weak")]).await;
+    assert!(unread.contains("may not read t: run GRANT SELECT"), "{unread}");
     assert_eq!(check(&[("column.exclude.list", "public.odd.[pm]")]).await, "");
     database
         .run(&format!(

@@ -212,6 +212,7 @@ impl Session {
             None => {}
         }
         if self.backlog && read < GULP_BYTES_MIN {
+            self.stream.rest().map_err(broken)?;
             sleep(GULP_WAIT).await;
         }
         Ok(())
