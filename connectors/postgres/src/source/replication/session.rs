@@ -157,6 +157,8 @@ impl Session {
 
     async fn stream_on(&mut self) -> Result<(), Error> {
         self.status(false).await?;
+        // The first messages can arrive together with the answer to START_REPLICATION.
+        self.received(GULP_BYTES_MIN).await?;
         loop {
             let room = if self.backlog {
                 GULP_BYTES
