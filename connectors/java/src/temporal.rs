@@ -10,6 +10,7 @@
 use std::fmt;
 
 mod civil;
+mod cursor;
 mod iso;
 mod postgres;
 

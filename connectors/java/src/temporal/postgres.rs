@@ -1,7 +1,7 @@
 //! Sans-I/O. The text of Postgres' date and time types under `DateStyle` ISO: `0044-03-15 12:00:00.5+05:30 BC`.
 
 use super::civil::days_from_civil;
-use super::iso::{Clock, Cursor};
+use super::cursor::{Clock, Cursor};
 use super::{MICROS_PER_DAY, Moment, TemporalError};
 
 const DATE: &str = "date";
