@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use fancy_regex::{Captures, CompileError, Error, Regex, RegexBuilder};
 
 use super::simple::Simple;
-use super::syntax::{Anchor, Node, Tree};
-use super::translate::{Look, translate};
+use super::translate::{Observed, translate};
+use super::tree::{Anchor, Node, Tree};
 use super::{PatternError, Problem, Undecided};
 
 /// Steps back until a match counts as undecided: some tens of milliseconds, and far above any sane pattern.
@@ -37,7 +37,7 @@ impl Matcher {
         if let Some(simple) = Simple::of(&tree.root) {
             return Ok(Matcher::Simple(simple));
         }
-        let full = compile(source, tree, Look::Answer, |pattern| {
+        let full = compile(source, tree, Observed::Answer, |pattern| {
             format!(r"\A(?:{pattern})\z")
         })?;
         Ok(Matcher::Full(Box::new(full)))
@@ -68,8 +68,8 @@ pub(super) struct Full {
 impl Finder {
     /// A finder whose groups will be looked at, or only the whole match.
     pub(super) fn new(source: &str, tree: &Tree, groups: bool) -> Result<Self, PatternError> {
-        let look = if groups { Look::Groups } else { Look::Span };
-        compile(source, tree, look, |pattern| pattern).map(Finder)
+        let observed = if groups { Observed::Groups } else { Observed::Span };
+        compile(source, tree, observed, |pattern| pattern).map(Finder)
     }
 
     pub(super) fn find<'i>(&self, input: &'i str) -> Result<Option<Captures<'i>>, Undecided> {
@@ -81,11 +81,11 @@ impl Finder {
 fn compile(
     source: &str,
     tree: &Tree,
-    look: Look,
+    observed: Observed,
     frame: impl FnOnce(String) -> String,
 ) -> Result<Full, PatternError> {
     let refused = |error: Error| PatternError::new(source, refusal(&error));
-    let pattern = translate(tree, look).map_err(|problem| PatternError::new(source, problem))?;
+    let pattern = translate(tree, observed).map_err(|problem| PatternError::new(source, problem))?;
     let regex = RegexBuilder::new(&frame(pattern))
         .backtrack_limit(MAX_STEPS)
         .delegate_size_limit(MAX_COMPILED_BYTES)

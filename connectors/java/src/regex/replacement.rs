@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::compile::Finder;
-use super::syntax::Tree;
+use super::tree::Tree;
 use super::{MatchError, Pattern, PatternError};
 
 /// A pattern together with what takes the place of its first match.

@@ -1,7 +1,7 @@
 //! Sans-I/O. The patterns people mostly write, `public.orders` and `public.(orders|items)`: compared character by
 //! character, without compiling anything.
 
-use super::syntax::Node;
+use super::tree::Node;
 
 /// Alternatives that one pattern may be spread out to.
 const MAX_ALTERNATIVES: usize = 256;

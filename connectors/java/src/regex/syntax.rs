@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::tree::{Anchor, Greed, Node, Tree};
 use super::{Case, Problem, class};
 
 /// Longest pattern, in characters: a list of hundreds of names fits.
@@ -13,89 +14,6 @@ pub const MAX_DEPTH: usize = 30;
 
 /// Largest count of a repetition: identifiers have at most 63 bytes in Postgres, topics 249 in Kafka.
 pub const MAX_REPETITIONS: u32 = 1_000;
-
-/// A parsed pattern.
-#[derive(Debug)]
-pub(super) struct Tree {
-    pub(super) root: Node,
-    /// Number of capturing groups.
-    pub(super) groups: usize,
-    /// Named ones: name and number.
-    pub(super) names: Vec<(String, usize)>,
-}
-
-impl Tree {
-    pub(super) fn group_named(&self, name: &str) -> Option<usize> {
-        self.names
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, number)| *number)
-    }
-}
-
-/// One construct. The flags in force where it stands are resolved in it.
-#[derive(Debug)]
-pub(super) enum Node {
-    Empty,
-    Char {
-        char: char,
-        ignore_case: bool,
-    },
-    /// A dot.
-    Dot {
-        all: bool,
-        unix_lines: bool,
-    },
-    /// A class in fancy-regex's text, brackets included.
-    Class(String),
-    /// `\R`
-    LineBreak,
-    Concat(Vec<Node>),
-    Alternation(Vec<Node>),
-    Group(Box<Node>),
-    Atomic(Box<Node>),
-    Look {
-        behind: bool,
-        negative: bool,
-        body: Box<Node>,
-    },
-    Anchor(Anchor),
-    Repeat {
-        body: Box<Node>,
-        min: u32,
-        max: Option<u32>,
-        greed: Greed,
-    },
-    BackReference {
-        group: usize,
-        ignore_case: bool,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
-    /// `\A`, `\G` (there is no earlier match) and `^`
-    Start,
-    /// `\z`
-    End,
-    /// `\Z` and `$`
-    LastLineEnd { unix_lines: bool },
-    /// `^` under MULTILINE
-    LineStart { unix_lines: bool },
-    /// `$` under MULTILINE
-    LineEnd { unix_lines: bool },
-    /// `\b`
-    Boundary,
-    /// `\B`
-    NoBoundary,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Greed {
-    Greedy,
-    Lazy,
-    Possessive,
-}
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flags {

@@ -2,7 +2,7 @@
 
 use super::Problem;
 use super::class::{LINE_ENDS, WORD, push_char};
-use super::syntax::{Anchor, Greed, Node, Tree};
+use super::tree::{Anchor, Greed, Node, Tree};
 
 /// `\r\n` or one of the vertical characters; Java may try the `\r` alone afterwards.
 const LINE_BREAK: &str = r"(?:\x{D}\x{A}|[\x{A}-\x{D}\x{85}\x{2028}\x{2029}])";
@@ -15,7 +15,7 @@ const MAX_LOOK_BEHIND_CHARS: u64 = 64;
 
 /// How much of a match will be looked at. The more it is, the more of Java's own ways become visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Look {
+pub(super) enum Observed {
     /// Whether the whole input matches.
     Answer,
     /// Where the first match begins and ends.
@@ -25,13 +25,13 @@ pub(super) enum Look {
 }
 
 /// Writes a tree. Groups capture only when something looks at them: the caller, or a back-reference.
-pub(super) fn translate(tree: &Tree, look: Look) -> Result<String, Problem> {
+pub(super) fn translate(tree: &Tree, observed: Observed) -> Result<String, Problem> {
     let referred = tree.root.any(&|node| matches!(node, Node::BackReference { .. }));
-    let capturing = look == Look::Groups || referred;
+    let capturing = observed == Observed::Groups || referred;
     let mut writer = Writer {
         out: String::new(),
         capturing,
-        spanning: look >= Look::Span,
+        spanning: observed >= Observed::Span,
     };
     writer.node(&tree.root)?;
     Ok(writer.out)
@@ -275,55 +275,5 @@ fn unsupported(construct: &'static str) -> Problem {
     Problem::Unsupported {
         at: None,
         construct: construct.into(),
-    }
-}
-
-impl Node {
-    /// Whether the node or one inside it is such a one.
-    pub(super) fn any(&self, is: &impl Fn(&Node) -> bool) -> bool {
-        is(self)
-            || match self {
-                Node::Concat(nodes) | Node::Alternation(nodes) => nodes.iter().any(|node| node.any(is)),
-                Node::Group(body)
-                | Node::Atomic(body)
-                | Node::Look { body, .. }
-                | Node::Repeat { body, .. } => body.any(is),
-                _ => false,
-            }
-    }
-
-    /// The least number of characters it matches.
-    pub(super) fn shortest(&self) -> u64 {
-        match self {
-            Node::Empty | Node::Look { .. } | Node::Anchor(_) | Node::BackReference { .. } => 0,
-            Node::Char { .. } | Node::Dot { .. } | Node::Class(_) | Node::LineBreak => 1,
-            Node::Concat(nodes) => nodes
-                .iter()
-                .fold(0, |sum: u64, node| sum.saturating_add(node.shortest())),
-            Node::Alternation(nodes) => nodes.iter().map(Node::shortest).min().unwrap_or(0),
-            Node::Group(body) | Node::Atomic(body) => body.shortest(),
-            Node::Repeat { body, min, .. } => body.shortest().saturating_mul(u64::from(*min)),
-        }
-    }
-
-    /// The greatest number of characters it matches; `None` without a bound.
-    pub(super) fn longest(&self) -> Option<u64> {
-        match self {
-            Node::Empty | Node::Look { .. } | Node::Anchor(_) => Some(0),
-            Node::Char { .. } | Node::Dot { .. } | Node::Class(_) => Some(1),
-            Node::LineBreak => Some(2),
-            Node::Concat(nodes) => nodes
-                .iter()
-                .try_fold(0, |sum: u64, node| Some(sum.saturating_add(node.longest()?))),
-            Node::Alternation(nodes) => nodes
-                .iter()
-                .try_fold(0, |longest: u64, node| Some(longest.max(node.longest()?))),
-            Node::Group(body) | Node::Atomic(body) => body.longest(),
-            Node::Repeat { body, max, .. } => match (body.longest(), max) {
-                (Some(0), _) | (_, Some(0)) => Some(0),
-                (longest, max) => Some(longest?.saturating_mul(u64::from((*max)?))),
-            },
-            Node::BackReference { .. } => None,
-        }
     }
 }
