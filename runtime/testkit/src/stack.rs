@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A running stack.
 #[derive(Debug)]
@@ -36,7 +37,12 @@ impl Stack {
     /// # Panics
     /// As [`Stack::with`].
     pub fn own(services: &[&str]) -> Self {
-        let name = format!("test-{}", std::process::id());
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "test-{}-{}",
+            std::process::id(),
+            STARTED.fetch_add(1, Ordering::Relaxed)
+        );
         let mut arguments = vec!["up", "--name", name.as_str()];
         arguments.extend(services);
         run(&arguments, None);

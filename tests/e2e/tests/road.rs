@@ -169,41 +169,6 @@ fn changes_of_postgres_arrive_in_cassandra() {
     );
 }
 
-/// PG-210, CS-064: the flat form, deletions rewritten.
-#[test]
-fn the_flat_form_arrives_as_well() {
-    let place = Place::new("flat");
-    let worker = place.worker();
-    let mut source = place.source();
-    source.extend(
-        [
-            ("transforms", "unwrap"),
-            (
-                "transforms.unwrap.type",
-                "io.debezium.transforms.ExtractNewRecordState",
-            ),
-            ("transforms.unwrap.add.fields", "source.lsn"),
-            ("transforms.unwrap.delete.tombstone.handling.mode", "rewrite"),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned())),
-    );
-    create(&worker, "source", &source);
-    let mut sink = place.sink("record");
-    let table = format!("topic.{0}.public.created_users.{0}.created_users", place.name);
-    for (key, value) in &mut sink {
-        if key.ends_with(".mapping") {
-            *value = format!(
-                "{}, __timestamp=header.__source_lsn",
-                mapping().replace("id=value.id", "id=key.id")
-            );
-        }
-    }
-    sink.push((format!("{table}.nullToUnset"), "false".into()));
-    create(&worker, "sink", &sink);
-    changes(&place);
-    eventually("the changes", Duration::from_secs(60), || place.both());
-}
-
 /// Schedule → Kafka → Postgres → Kafka → Cassandra.
 #[tokio::test(flavor = "multi_thread")]
 async fn users_travel_the_whole_road() {
