@@ -45,11 +45,26 @@ fn every_document(name: &str, rule: impl Fn(&str, &str) -> Vec<Finding>) {
 /// The dependencies of our crates as their manifests state them.
 fn dependencies() -> Vec<Dependency> {
     let workspace = Workspace::here();
+    let resolve = workspace
+        .metadata
+        .resolve
+        .as_ref()
+        .expect("cargo resolved the workspace");
     let mut all = Vec::new();
     for package in workspace.crates().values() {
         let manifest = format!("{}/Cargo.toml", workspace.folder(package));
         let text = workspace.text(&manifest).unwrap_or_default();
+        let node = resolve
+            .nodes
+            .iter()
+            .find(|node| node.id == package.id)
+            .expect("cargo resolved every crate");
         for dependency in &package.dependencies {
+            // A library may be called otherwise than its package: `md-5` is `md5`.
+            let library = node
+                .deps
+                .iter()
+                .find(|dep| workspace.metadata[&dep.pkg].name == dependency.name);
             let declares = |line: &str| {
                 line.strip_prefix(dependency.name.as_str())
                     .is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
@@ -57,6 +72,7 @@ fn dependencies() -> Vec<Dependency> {
             all.push(Dependency {
                 from: package.name.to_string(),
                 name: dependency.name.clone(),
+                ident: library.map_or_else(|| dependency.name.replace('-', "_"), |dep| dep.name.clone()),
                 dev: dependency.kind == DependencyKind::Development,
                 manifest: manifest.clone(),
                 line: text.lines().position(declares).map_or(0, |at| at + 1),

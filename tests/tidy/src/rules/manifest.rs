@@ -20,10 +20,7 @@ pub const WITH_DEFAULTS: &[(&str, &str)] = &[
 ];
 
 /// Dependencies no code names, which are there for a feature they turn on elsewhere: (crate, dependency, reason).
-pub const FOR_A_FEATURE: &[(&str, &str, &str)] = &[
-    ("rowtide-java", "md-5", "its library is called md5"),
-    ("rowtide-cassandra", "md-5", "its library is called md5"),
-];
+pub const FOR_A_FEATURE: &[(&str, &str, &str)] = &[];
 
 /// A line of `[workspace.dependencies]`.
 struct Entry<'a> {
@@ -167,6 +164,8 @@ pub struct Dependency {
     pub from: String,
     /// Its name in the manifest.
     pub name: String,
+    /// What code calls it: the name of its library.
+    pub ident: String,
     /// Whether only tests have it.
     pub dev: bool,
     /// Where it is declared.
@@ -193,11 +192,11 @@ pub fn unused(
     let Dependency {
         from,
         name,
+        ident,
         dev,
         manifest,
         line,
     } = dependency;
-    let ident = name.replace('-', "_");
     if for_a_feature
         .iter()
         .any(|(krate, listed, _)| krate == from && listed == name)
@@ -205,12 +204,12 @@ pub fn unused(
         return None;
     }
     let report = |what: &str, fix: &str| Some(Finding::new(manifest, *line, format!("`{name}` {what}"), fix));
-    if !idents.all.contains(&ident) {
+    if !idents.all.contains(ident) {
         let fix =
             "remove it, or list it in FOR_A_FEATURE of tests/tidy/src/rules/manifest.rs with the reason";
         return report("is a dependency that no code names", fix);
     }
-    if !dev && !idents.ships.contains(&ident) {
+    if !dev && !idents.ships.contains(ident) {
         return report("is named by tests alone", "make it a dev-dependency");
     }
     None
@@ -281,6 +280,7 @@ mod tests {
         let dependency = |dev| Dependency {
             from: "rowtide-x".into(),
             name: "tokio-util".into(),
+            ident: "tokio_util".into(),
             dev,
             manifest: "x/Cargo.toml".into(),
             line: 9,
