@@ -112,17 +112,12 @@ pub fn translate(key: &str, value: &str) -> Translation {
     match key {
         "max.request.size" => set("message.max.bytes", value),
         "buffer.memory" => kilobytes("queue.buffering.max.kbytes", key, value),
-        "max.partition.fetch.bytes" => set("max.partition.fetch.bytes", value),
         "fetch.max.wait.ms" => set("fetch.wait.max.ms", value),
         "request.timeout.ms" => set("socket.timeout.ms", value),
-        "metadata.max.age.ms" => set("metadata.max.age.ms", value),
-        "reconnect.backoff.ms" => set("reconnect.backoff.ms", value),
-        "max.in.flight.requests.per.connection" => set("max.in.flight.requests.per.connection", value),
         "delivery.timeout.ms" => set("delivery.timeout.ms", capped(value)),
         "max.poll.interval.ms" => set("max.poll.interval.ms", capped(value)),
         "retries" => set("retries", capped(value)),
         "partition.assignment.strategy" => assignors(value),
-        "sasl.mechanism" => set("sasl.mechanism", value),
         "sasl.jaas.config" => jaas(value),
         "ssl.truststore.location"
         | "ssl.keystore.location"
@@ -174,7 +169,7 @@ pub fn translate(key: &str, value: &str) -> Translation {
 }
 
 /// Keys with the same name and meaning on both sides.
-const SAME: [&str; 19] = [
+const SAME: [&str; 24] = [
     "acks",
     "auto.offset.reset",
     "batch.size",
@@ -190,10 +185,15 @@ const SAME: [&str; 19] = [
     "heartbeat.interval.ms",
     "isolation.level",
     "linger.ms",
+    "max.in.flight.requests.per.connection",
+    "max.partition.fetch.bytes",
+    "metadata.max.age.ms",
+    "reconnect.backoff.ms",
+    "sasl.mechanism",
+    "sasl.password",
+    "sasl.username",
     "security.protocol",
     "session.timeout.ms",
-    "sasl.username",
-    "sasl.password",
 ];
 
 fn set(key: &'static str, value: impl Into<String>) -> Translation {
