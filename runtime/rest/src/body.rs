@@ -77,20 +77,16 @@ pub(crate) fn create_request(mut body: Map<String, Value>) -> Result<CreateReque
 }
 
 fn initial_state(state: Option<&Value>) -> Result<TargetState, ApiError> {
-    let text = match state {
-        None | Some(Value::Null) => return Ok(TargetState::Started),
-        Some(Value::String(text)) => text.to_ascii_uppercase(),
-        Some(_) => String::new(),
+    let named = match state {
+        None | Some(Value::Null) => Some(TargetState::Started),
+        Some(value) => value.as_str().and_then(TargetState::of_initial_state),
     };
-    match text.as_str() {
-        "RUNNING" => Ok(TargetState::Started),
-        "PAUSED" => Ok(TargetState::Paused),
-        "STOPPED" => Ok(TargetState::Stopped),
-        _ => Err(ApiError::new(
+    named.ok_or_else(|| {
+        ApiError::new(
             400,
             "The field \"initial_state\" has to be RUNNING, PAUSED or STOPPED",
-        )),
-    }
+        )
+    })
 }
 
 /// A flat map: numbers and booleans become text, nested values are refused, as are nulls.

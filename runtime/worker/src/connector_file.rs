@@ -40,17 +40,11 @@ fn from_json(mut object: Map<String, Value>) -> Result<ConnectorFile, String> {
     let Some(Value::Object(config)) = nested else {
         return named(flat(object)?, None, TargetState::Started);
     };
-    let target = match object
-        .remove("initial_state")
-        .as_ref()
-        .map(|state| state.as_str().unwrap_or_default())
-    {
-        None => TargetState::Started,
-        Some(text) if text.eq_ignore_ascii_case("running") => TargetState::Started,
-        Some(text) if text.eq_ignore_ascii_case("paused") => TargetState::Paused,
-        Some(text) if text.eq_ignore_ascii_case("stopped") => TargetState::Stopped,
-        Some(_) => return Err("initial_state has to be RUNNING, PAUSED or STOPPED".into()),
+    let target = match object.remove("initial_state") {
+        None => Some(TargetState::Started),
+        Some(state) => state.as_str().and_then(TargetState::of_initial_state),
     };
+    let target = target.ok_or("initial_state has to be RUNNING, PAUSED or STOPPED")?;
     let name = object
         .remove("name")
         .and_then(|name| name.as_str().map(str::to_owned));

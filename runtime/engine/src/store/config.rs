@@ -29,6 +29,19 @@ impl TargetState {
         }
     }
 
+    /// The state that `initial_state` of a create request names, in any case.
+    pub fn of_initial_state(text: &str) -> Option<Self> {
+        let names = [
+            ("RUNNING", Self::Started),
+            ("PAUSED", Self::Paused),
+            ("STOPPED", Self::Stopped),
+        ];
+        names
+            .into_iter()
+            .find(|(name, _)| text.eq_ignore_ascii_case(name))
+            .map(|(_, state)| state)
+    }
+
     fn parse(name: &str) -> Option<Self> {
         [Self::Started, Self::Paused, Self::Stopped]
             .into_iter()
