@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rowtide_api::context::Limits;
 use rowtide_api::{Error, Properties, ResultExt};
-use rowtide_engine::connector::validation::Validator;
 use rowtide_engine::herder::{Herder, HerderError, HerderHandle, WorkerParts};
 use rowtide_engine::ports::{Clock, SystemClock};
 use rowtide_engine::status::Board;
@@ -144,10 +143,7 @@ async fn start_herder(
     let topics = statuses.topics().await?;
     let (board, _writer) = Board::new(statuses, clock.clone());
     let parts = WorkerParts {
-        validator: Validator {
-            converters: settings.converters.clone(),
-            ..settings.validator()
-        },
+        validator: settings.validator(),
         kafka: Arc::new(Cluster::new(settings.kafka.clone())),
         clock,
         offsets,
