@@ -34,8 +34,8 @@ impl SourceCounters {
         self.flushes.add(1);
     }
 
-    pub(crate) fn retried(&self) {
-        self.errors.retries.add(1);
+    pub(crate) fn retries(&self) -> Counter {
+        self.errors.retries.clone()
     }
 
     /// Records written so far.
@@ -91,8 +91,8 @@ impl SinkCounters {
         self.active.set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
-    pub(crate) fn retried(&self) {
-        self.errors.retries.add(1);
+    pub(crate) fn retries(&self) -> Counter {
+        self.errors.retries.clone()
     }
 }
 

@@ -10,7 +10,7 @@ use rowtide_api::context::{Limits, Progress as TaskProgress};
 use rowtide_api::erased::{AnySinkTask, BoxFuture};
 use rowtide_api::sink::{Partition, SinkBatch, Ticket};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
 use super::decode::{Decoded, Decoding};
 use super::flight::{Flight, ToPut};
@@ -19,7 +19,7 @@ use super::settle::{Ended, settle};
 use crate::chain::Chain;
 use crate::control::Control;
 use crate::failpoint;
-use crate::failure::Backoff;
+use crate::failure::Retry;
 use crate::metrics::SinkCounters;
 use crate::observer::Observer;
 use crate::ports::{CommitError, Consumer, ConsumerEvent, Fetched};
@@ -88,9 +88,7 @@ struct Worker {
     commit: Option<Commit>,
     commit_timer: Interval,
     topics: HashSet<Arc<str>>,
-    backoff: Backoff,
-    /// Nothing is decoded or put before: the last attempt failed.
-    wait_until: Option<Instant>,
+    retry: Retry,
 }
 
 impl Worker {
@@ -98,7 +96,11 @@ impl Worker {
         let mut commit_timer = interval(parts.commit_interval);
         commit_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            backoff: Backoff::new(parts.connector.len() as u64),
+            retry: Retry::new(
+                parts.connector.len() as u64,
+                parts.progress.clone(),
+                parts.counters.retries(),
+            ),
             parts,
             progress: Progress::new(),
             flight: Flight::default(),
@@ -107,14 +109,13 @@ impl Worker {
             commit: None,
             commit_timer,
             topics: HashSet::new(),
-            wait_until: None,
         }
     }
 
     async fn work(&mut self) -> Result<(), Error> {
         self.parts.consumer.set_paused(self.parts.control.is_paused())?;
         loop {
-            if self.wait_until.is_none() && !self.parts.control.is_paused() && self.flight.has_next() {
+            if !self.retry.is_waiting() && !self.parts.control.is_paused() && self.flight.has_next() {
                 match self.put_next().await? {
                     Some(Event::Stop) => return Ok(()),
                     Some(event) => self.handle(event).await?,
@@ -138,24 +139,24 @@ impl Worker {
             Event::Committed(result, positions) => self.committed(result, positions),
             Event::CommitDue => self.start_commit(),
             Event::Consumer(Ok(event)) => self.consumer_event(event).await?,
-            Event::Consumer(Err(error)) => self.back_off(error)?,
+            Event::Consumer(Err(error)) => self.retry.failed(error)?,
             Event::Decoded(Ok(decoded)) => self.decoded(decoded)?,
-            Event::Decoded(Err(error)) => self.back_off(error)?,
+            Event::Decoded(Err(error)) => self.retry.failed(error)?,
             Event::WaitOver => {
-                self.wait_until = None;
+                self.retry.waited();
                 self.flight.resume();
             }
         }
-        if self.wait_until.is_none()
+        if !self.retry.is_waiting()
             && let Some(error) = self.flight.failure().cloned()
         {
-            self.back_off(error)?;
+            self.retry.failed(error)?;
         }
         Ok(())
     }
 
     async fn next_event(&mut self) -> Event {
-        let ready = self.wait_until.is_none() && !self.parts.control.is_paused();
+        let ready = !self.retry.is_waiting() && !self.parts.control.is_paused();
         let may_decode = ready && self.decoding.is_some();
         let has_room = self.flight.records() < self.parts.limits.buffered_records_max
             && self.flight.bytes() < self.parts.limits.buffered_bytes_max;
@@ -186,7 +187,7 @@ impl Worker {
             // 7. What was fetched is decoded before more is fetched.
             decoded = decode(&mut self.decoding, chain), if may_decode => Event::Decoded(decoded),
             // 8. The end of a back-off.
-            () = until(self.wait_until) => Event::WaitOver,
+            () = self.retry.wait() => Event::WaitOver,
         }
     }
 
@@ -258,7 +259,7 @@ impl Worker {
 
     fn fail_over(&mut self) -> Result<Option<Event>, Error> {
         match self.flight.failure().cloned() {
-            Some(error) => self.back_off(error).map(|()| None),
+            Some(error) => self.retry.failed(error).map(|()| None),
             None => Ok(None),
         }
     }
@@ -266,10 +267,8 @@ impl Worker {
     fn ended(&mut self, ended: Ended) -> Result<(), Error> {
         let recovered = settle(ended, &mut self.flight, &mut self.progress, &self.parts.counters)?;
         failpoint::hit("sink.settled");
-        if recovered && self.backoff.attempts() > 0 {
-            tracing::info!(attempts = self.backoff.attempts(), "recovered");
-            self.backoff.reset();
-            self.parts.progress.recovered();
+        if recovered {
+            self.retry.succeeded();
         }
         self.parts.counters.active(self.flight.records());
         Ok(())
@@ -392,18 +391,6 @@ impl Worker {
             tracing::warn!(%error, "leaving the group");
         }
     }
-
-    fn back_off(&mut self, error: Error) -> Result<(), Error> {
-        if !error.is_retriable() {
-            return Err(error);
-        }
-        let wait = self.backoff.next_wait();
-        tracing::warn!(%error, causes = ?error.chain(), attempt = self.backoff.attempts(), wait_ms = wait.as_millis() as u64, "trying again");
-        self.parts.counters.retried();
-        self.parts.progress.degraded(error.to_string());
-        self.wait_until = Some(Instant::now() + wait);
-        Ok(())
-    }
 }
 
 async fn consume(consumer: &mut dyn Consumer, may_take: bool) -> Result<ConsumerEvent, Error> {
@@ -428,13 +415,6 @@ async fn committed(commit: &mut Option<Commit>) -> (Result<(), CommitError>, Vec
             *commit = None;
             done
         }
-        None => pending().await,
-    }
-}
-
-async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
         None => pending().await,
     }
 }

@@ -10,14 +10,14 @@ use rowtide_api::erased::{AnySourceTask, BoxFuture};
 use rowtide_api::source::{SourceBatch, Unit};
 use rowtide_api::{Error, SourceOffset, SourcePartition};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
 use super::ledger::{BatchId, Ledger, LedgerError, Resolution};
 use super::send::{Cursor, Sent};
 use crate::chain::Chain;
 use crate::control::Control;
 use crate::failpoint;
-use crate::failure::{Backoff, Stage, tolerance_exceeded};
+use crate::failure::{Retry, Stage, tolerance_exceeded};
 use crate::metrics::SourceCounters;
 use crate::observer::Observer;
 use crate::ports::{BatchEnd, Delivery, Producer};
@@ -108,9 +108,7 @@ struct Worker {
     flush_timer: Interval,
     topics: HashSet<Arc<str>>,
     topics_told: usize,
-    backoff: Backoff,
-    /// Nothing is polled or sent before: the last attempt failed.
-    wait_until: Option<Instant>,
+    retry: Retry,
     /// The last batch polled ended no source transaction: pausing has to wait.
     unit_open: bool,
     finished: bool,
@@ -121,7 +119,11 @@ impl Worker {
         let mut flush_timer = interval(parts.flush_interval);
         flush_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            backoff: Backoff::new(parts.connector.len() as u64),
+            retry: Retry::new(
+                parts.connector.len() as u64,
+                parts.progress.clone(),
+                parts.counters.retries(),
+            ),
             parts,
             ledger: Ledger::new(),
             cursor: None,
@@ -130,7 +132,6 @@ impl Worker {
             flush_timer,
             topics: HashSet::new(),
             topics_told: 0,
-            wait_until: None,
             unit_open: false,
             finished: false,
         }
@@ -148,14 +149,14 @@ impl Worker {
                 Event::FlushDue => self.start_flush(),
                 Event::Sent(sent) => self.sent(sent)?,
                 Event::Polled(batch) => self.polled(batch)?,
-                Event::WaitOver => self.wait_until = None,
+                Event::WaitOver => self.retry.waited(),
                 Event::PauseChanged => {}
             }
         }
     }
 
     async fn next_event(&mut self) -> Event {
-        let ready = self.wait_until.is_none();
+        let ready = !self.retry.is_waiting();
         let paused = self.parts.control.is_paused() && !self.unit_open;
         let may_send = ready && self.cursor.is_some();
         let may_poll = ready && self.cursor.is_none() && !paused && !self.finished;
@@ -186,21 +187,21 @@ impl Worker {
             // 7. New work.
             batch = task.poll(), if may_poll => Event::Polled(batch),
             // 8. The end of a back-off.
-            () = until(self.wait_until) => Event::WaitOver,
+            () = self.retry.wait() => Event::WaitOver,
         }
     }
 
     fn polled(&mut self, batch: Result<Option<SourceBatch>, Error>) -> Result<(), Error> {
         match batch {
             Ok(Some(batch)) => {
-                self.recovered();
+                self.retry.succeeded();
                 self.enter(batch)
             }
             Ok(None) => {
                 self.finished = true;
                 Ok(())
             }
-            Err(error) => self.back_off(error),
+            Err(error) => self.retry.failed(error),
         }
     }
 
@@ -229,7 +230,7 @@ impl Worker {
     fn sent(&mut self, sent: Result<Sent, Error>) -> Result<(), Error> {
         match sent {
             Ok(sent) => {
-                self.recovered();
+                self.retry.succeeded();
                 self.cursor = None;
                 failpoint::hit("source.sent");
                 if sent.dropped > 0 {
@@ -241,7 +242,7 @@ impl Worker {
                 self.tell_topics();
                 Ok(())
             }
-            Err(error) => self.back_off(error),
+            Err(error) => self.retry.failed(error),
         }
     }
 
@@ -289,26 +290,6 @@ impl Worker {
                 self.parts.progress.degraded(format!("storing offsets: {error}"));
                 self.ledger.give_back(offsets);
             }
-        }
-    }
-
-    fn back_off(&mut self, error: Error) -> Result<(), Error> {
-        if !error.is_retriable() {
-            return Err(error);
-        }
-        let wait = self.backoff.next_wait();
-        tracing::warn!(%error, causes = ?error.chain(), attempt = self.backoff.attempts(), wait_ms = wait.as_millis() as u64, "trying again");
-        self.parts.counters.retried();
-        self.parts.progress.degraded(error.to_string());
-        self.wait_until = Some(Instant::now() + wait);
-        Ok(())
-    }
-
-    fn recovered(&mut self) {
-        if self.backoff.attempts() > 0 {
-            tracing::info!(attempts = self.backoff.attempts(), "recovered");
-            self.backoff.reset();
-            self.parts.progress.recovered();
         }
     }
 
@@ -370,13 +351,6 @@ async fn next(flush: &mut Option<Flush>) -> (Result<(), Error>, Offsets) {
             *flush = None;
             done
         }
-        None => pending().await,
-    }
-}
-
-async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
         None => pending().await,
     }
 }
