@@ -22,7 +22,7 @@ pub trait Converter: Send + Sync + 'static {
         out: &mut Vec<u8>,
     ) -> Result<Payload, Failure>;
 
-    /// Decodes a payload; `None` is Kafka's null.
+    /// Decodes a payload; `None` is Kafka's null. For a header its name stands in the place of the topic.
     ///
     /// # Errors
     /// [`Failure::Missing`]: fetch, then call again.

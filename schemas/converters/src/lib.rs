@@ -7,6 +7,7 @@
 
 mod avro;
 mod byte_array;
+mod inferred;
 mod interned;
 mod jackson;
 mod json;

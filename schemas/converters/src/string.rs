@@ -5,7 +5,11 @@ use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload
 use rowtide_api::data::Kind;
 use rowtide_api::{Blob, Datum, Error, Headers, Plugin, RecordError, Schema, Text, Value};
 
+use crate::inferred::infer;
 use crate::text::{Form, write};
+
+/// What the names of Rowtide's own headers begin with.
+const OWN: &str = "rowtide.";
 
 const TYPE: Key<String> = Key::new(
     "converter.type",
@@ -88,10 +92,10 @@ impl Converter for StringConverter {
     }
 }
 
-/// Writes headers as text, structs and lists in a form like JSON's; reads every header as text.
+/// Writes headers as text, structs and lists in a form like JSON's; reads numbers, lists and the like out of the text, as
+/// Connect's does, and what is not UTF-8 as bytes.
 ///
-/// Connect's converter guesses a type from the text when it reads. This one does not: a header such as `00123` stays what
-/// it is, and the headers that Rowtide writes are texts. What is not UTF-8 is read as bytes.
+/// Rowtide's own headers are texts, whatever they look like: a column may be called `true`.
 pub struct SimpleHeaderConverter;
 
 impl Plugin for SimpleHeaderConverter {
@@ -117,15 +121,16 @@ impl Converter for SimpleHeaderConverter {
         encode(Form::Header, datum, out)
     }
 
-    fn decode(&self, _topic: &str, payload: Option<Blob>, _headers: &Headers) -> Result<Datum, Failure> {
+    fn decode(&self, name: &str, payload: Option<Blob>, _headers: &Headers) -> Result<Datum, Failure> {
         let Some(payload) = payload else {
             return Ok(Datum::NULL);
         };
         // A schema id in a header, for one, is bytes.
-        Ok(match Text::checked(payload.clone()) {
-            Ok(text) => Datum::new(Schema::text(), Value::Text(text)),
-            Err(_) => Datum::new(Schema::of(Kind::Bytes).build(), Value::Bytes(payload)),
-        })
+        let Ok(text) = Text::checked(payload.clone()) else {
+            return Ok(Datum::new(Schema::of(Kind::Bytes).build(), Value::Bytes(payload)));
+        };
+        let inferred = if name.starts_with(OWN) { None } else { infer(&text) };
+        Ok(inferred.unwrap_or_else(|| Datum::new(Schema::text(), Value::Text(text))))
     }
 
     async fn fetch(&self, _missing: Missing) -> Result<(), Error> {
@@ -265,18 +270,31 @@ mod tests {
         }
     }
 
+    /// CN-335, PG-077: the value a header stands for; Rowtide's own headers are texts.
     #[test]
-    fn headers_read_as_the_text_they_are() {
-        for text in ["00123", "true", "7.5", "0/16B3748"] {
-            let read = SimpleHeaderConverter
-                .decode("t", Some(Blob::copy(text.as_bytes())), &Headers::default())
-                .unwrap();
-            assert_eq!(read, Datum::text(text));
+    fn headers_are_read_by_inference() {
+        let read = |name: &str, bytes: &[u8]| {
+            SimpleHeaderConverter
+                .decode(name, Some(Blob::copy(bytes)), &Headers::default())
+                .unwrap()
+        };
+        assert_eq!(
+            read("__source_lsn", b"24023128"),
+            Datum::new(Schema::of(Kind::Int32).build(), Value::Int32(24_023_128))
+        );
+        assert_eq!(read("__op", b"u"), Datum::text("u"));
+        assert_eq!(read("x", b"null"), Datum::NULL);
+        assert_eq!(read("x", b""), Datum::text(""));
+        assert_eq!(
+            read("rowtide.id", b"7/1/24023128/3"),
+            Datum::text("7/1/24023128/3")
+        );
+        for names in ["true", "1", "null", "2016-11-04"] {
+            assert_eq!(read("rowtide.unavailable", names.as_bytes()), Datum::text(names));
         }
-        let id = Blob::copy(&[0, 0, 0, 0, 0x80]);
-        let read = SimpleHeaderConverter
-            .decode("t", Some(id.clone()), &Headers::default())
-            .unwrap();
-        assert_eq!(read.value, Value::Bytes(id));
+        let id = [0, 0, 0, 0, 0x80];
+        assert_eq!(read("id", &id).value, Value::Bytes(Blob::copy(&id)));
+        let absent = SimpleHeaderConverter.decode("x", None, &Headers::default());
+        assert_eq!(absent.unwrap(), Datum::NULL);
     }
 }
