@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use rowtide_api::data::Logical;
 use rowtide_api::sink::SinkRecord;
-use rowtide_api::{RecordError, Value};
+use rowtide_api::{Datum, RecordError, Value};
 use uuid::Uuid;
 
 use super::access::{Access, Found, Images, Root};
@@ -120,7 +120,7 @@ impl<'r> RowWriter<'_, 'r> {
         match &cell.access {
             Access::Now => return Ok((Place::Made(Value::from(now(record).to_string())), false)),
             Access::Header(name) => {
-                return match record.record.headers.last(name) {
+                return match self.header(name) {
                     None => Err(self.error(cell, &format!("the record has no header {name}"))),
                     Some(datum) if datum.is_null() => Ok((Place::Null, false)),
                     Some(datum) => Ok((Place::Value(&datum.value), false)),
@@ -166,13 +166,7 @@ impl<'r> RowWriter<'_, 'r> {
         let header_codec;
         let codec = match &cell.access {
             Access::Header(name) => {
-                let schema = self
-                    .images
-                    .record
-                    .record
-                    .headers
-                    .last(name)
-                    .and_then(|datum| datum.schema.as_deref());
+                let schema = self.header(name).and_then(|datum| datum.schema.as_deref());
                 header_codec = Codec::new(cell.codec.cql(), schema, cell.unit);
                 &header_codec
             }
@@ -251,13 +245,7 @@ impl<'r> RowWriter<'_, 'r> {
 
     fn extra(&self, extra: &Extra) -> Option<&'r Value> {
         match &extra.access {
-            Access::Header(name) => self
-                .images
-                .record
-                .record
-                .headers
-                .last(name)
-                .map(|datum| &datum.value),
+            Access::Header(name) => self.header(name).map(|datum| &datum.value),
             access => match access.find(&self.images) {
                 Found::Value(value) => Some(value),
                 Found::Null | Found::Missing => None,
@@ -265,15 +253,32 @@ impl<'r> RowWriter<'_, 'r> {
         }
     }
 
+    fn header(&self, name: &str) -> Option<&'r Datum> {
+        self.images.record.record.headers.last(name)
+    }
+
+    /// What a value means: a field's schema is known from the plan on, a header brings its own.
+    fn logical(&self, extra: &Extra) -> Option<Logical> {
+        match &extra.access {
+            Access::Header(name) => self.header(name)?.schema.as_deref()?.logical(),
+            _ => extra.logical,
+        }
+    }
+
     /// A number, with its unit where its schema states one.
     fn number(&self, extra: &Extra, name: &'static str) -> Result<(i64, Option<TimeUnit>), RecordError> {
         let refused = || RecordError::new(format!("{name} is not a number")).at(name);
+        if let Access::Header(header) = &extra.access
+            && self.header(header).is_none()
+        {
+            return Err(RecordError::new(format!("the record has no header {header}")).at(name));
+        }
         let value = self.extra(extra).ok_or_else(refused)?;
         let number = match value {
             Value::Float64(value) if value.fract() == 0.0 && value.abs() < 9e15 => *value as i64,
             value => value.as_int().ok_or_else(refused)?,
         };
-        let unit = match extra.logical {
+        let unit = match self.logical(extra) {
             Some(Logical::TimestampMillis | Logical::TimeMillis) => Some(TimeUnit::Milliseconds),
             Some(Logical::TimestampMicros | Logical::TimeMicros | Logical::DurationMicros) => {
                 Some(TimeUnit::Microseconds)

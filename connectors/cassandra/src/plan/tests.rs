@@ -454,6 +454,44 @@ fn pseudo_columns_feed_the_statement_and_never_count() {
     );
 }
 
+/// CS-034, CS-064, CS-114: a header's own schema says its unit, as a field's does.
+#[test]
+fn a_header_can_be_the_clock() {
+    let mut bench = Bench::new(&[
+        ("mapping", "id=key, a=value.a, b=value.b, __timestamp=header.at"),
+        ("timestampTimeUnit", "MICROSECONDS"),
+    ]);
+    let gone = |header: Option<Datum>| {
+        let mut record = flat(1, &[]);
+        record.value = Datum::NULL;
+        if let Some(datum) = header {
+            record.headers.push("at", datum);
+        }
+        record
+    };
+    let number = |kind, value| Datum::new(Schema::of(kind).build(), value);
+    assert_eq!(
+        bench.one(gone(Some(number(Kind::Int32, Value::Int32(77))))),
+        ["delete@77 1"]
+    );
+    let timestamp = Schema::of(Kind::Int64)
+        .name("org.apache.kafka.connect.data.Timestamp")
+        .version(1)
+        .build();
+    assert_eq!(
+        bench.one(gone(Some(Datum::new(timestamp, Value::Int64(77))))),
+        ["delete@77000 1"]
+    );
+    assert_eq!(
+        bench.one(gone(Some(Datum::text("77")))),
+        ["reject __timestamp: __timestamp is not a number"]
+    );
+    assert_eq!(
+        bench.one(gone(None)),
+        ["reject __timestamp: the record has no header at"]
+    );
+}
+
 /// CS-032, CS-033, CS-035.
 #[test]
 fn fields_headers_and_functions_are_found() {
