@@ -37,11 +37,25 @@ pub trait Converter: Send + Sync + 'static {
 
 /// A converter that can be configured; the engine sets `converter.type` to `key`, `value` or `header`.
 pub trait ConverterPlugin: Plugin + Converter + Sized {
+    /// What it is listed for.
+    const SERVES: Serves = Serves::Both;
+
     /// Builds it.
     ///
     /// # Errors
     /// When the settings cannot work together.
     fn open(config: Self::Config) -> Result<Self, Error>;
+}
+
+/// What a converter is for, as the list of plugins tells: Connect knows two kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// Keys and values.
+    Data,
+    /// Headers.
+    Headers,
+    /// Both.
+    Both,
 }
 
 /// What `encode` wrote.

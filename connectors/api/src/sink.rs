@@ -20,6 +20,9 @@ use crate::record::Record;
 
 /// A sink connector: what its tasks share.
 pub trait SinkConnector: Plugin + Sized {
+    /// The class under which Connect knows the tasks: the Java name where one exists.
+    const TASK_CLASS: &'static str = "dev.rowtide.Task";
+
     /// The task.
     type Task: SinkTask;
 

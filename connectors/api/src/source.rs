@@ -22,6 +22,9 @@ use crate::record::Record;
 
 /// A source connector: what its tasks share, and how the work is divided.
 pub trait SourceConnector: Plugin + Sized {
+    /// The class under which Connect knows the tasks: the Java name where one exists.
+    const TASK_CLASS: &'static str = "dev.rowtide.Task";
+
     /// True: the engine owns `schedule.*` and starts one task per run.
     const SCHEDULED: bool = false;
 

@@ -35,6 +35,7 @@ impl Plugin for CassandraSink {
 }
 
 impl SinkConnector for CassandraSink {
+    const TASK_CLASS: &'static str = "com.datastax.oss.kafka.sink.CassandraSinkTask";
     type Task = CassandraSinkTask;
 
     fn open(config: Settings) -> Result<Self, Error> {

@@ -11,7 +11,7 @@ use rowtide_api::record::{Header, Headers, Record};
 use rowtide_api::sink::RecordId;
 use rowtide_api::transform::{Origin, Transform};
 
-use crate::failure::Stage;
+use crate::failure::{ErrorLog, Stage};
 use crate::ports::{Outgoing, RawRecord};
 
 /// A failure with the stage it happened in.
@@ -59,6 +59,7 @@ pub struct NamedTransform {
 pub struct Chain {
     transforms: Vec<NamedTransform>,
     converters: Converters,
+    error_log: ErrorLog,
     encoded: Encoded,
     /// The shared headers encoded last: they are the same list for every record of a task.
     shared: Option<(Arc<[Header]>, Vec<EncodedHeader>)>,
@@ -81,9 +82,22 @@ impl Chain {
         Self {
             transforms,
             converters,
+            error_log: ErrorLog::Off,
             encoded: Encoded::default(),
             shared: None,
         }
+    }
+
+    /// Logs bad records this way.
+    #[must_use]
+    pub fn with_error_log(mut self, error_log: ErrorLog) -> Self {
+        self.error_log = error_log;
+        self
+    }
+
+    /// How bad records are logged.
+    pub fn error_log(&self) -> ErrorLog {
+        self.error_log
     }
 
     /// The converters, to fetch what one missed.

@@ -1,5 +1,6 @@
 //! The plugins this worker knows, found by any of their names.
 
+use rowtide_api::convert::Serves;
 use rowtide_api::erased::{ConverterRow, PluginRow, PredicateRow, SinkPlugin, SourcePlugin, TransformRow};
 
 /// The lists; the worker fills them.
@@ -32,6 +33,14 @@ impl ConnectorPlugin {
         match self {
             Self::Source(plugin) => &plugin.row,
             Self::Sink(plugin) => &plugin.row,
+        }
+    }
+
+    /// The class under which Connect knows its tasks.
+    pub fn task_class(&self) -> &'static str {
+        match self {
+            Self::Source(plugin) => plugin.task_class,
+            Self::Sink(plugin) => plugin.task_class,
         }
     }
 
@@ -74,6 +83,16 @@ impl Plugins {
         found
             .copied()
             .ok_or_else(|| not_found(name, self.converters.iter().map(|converter| converter.row.class)))
+    }
+
+    /// The classes listed for headers, or for keys and values.
+    pub fn converters_of(&self, headers: bool) -> impl Iterator<Item = &'static str> {
+        let other = if headers { Serves::Data } else { Serves::Headers };
+        let listed = self
+            .converters
+            .iter()
+            .filter(move |converter| converter.serves != other);
+        listed.map(|converter| converter.row.class)
     }
 
     /// The transform of that name.

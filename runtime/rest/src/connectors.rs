@@ -11,13 +11,14 @@ use axum::response::{IntoResponse, Response};
 use rowtide_engine::status::ConnectorView;
 use rowtide_engine::store::config::TargetState;
 
-use crate::body::{create_request, flag, flat, named, object, values};
+use crate::body::{flag, object, values};
 use crate::entities::{
     Config, ConnectorInfo, Expanded, StateInfo, TaskId, TaskInfo, TaskState, Topics, config as flat_config,
     connector_info, state_info, task_state,
 };
 use crate::errors::ApiError;
 use crate::routes::Shared;
+use crate::submitted::{create_request, flat, named};
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
@@ -42,7 +43,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let request = create_request(object(&headers, &body)?)?;
+    let request = create_request(object(&headers, &body)?).map_err(ApiError::bad_request)?;
     server
         .herder
         .create(&request.name, request.config, request.target)
@@ -72,7 +73,8 @@ pub(crate) async fn put_config(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let config = named(&name, flat(object(&headers, &body)?)?)?;
+    let config = flat(object(&headers, &body)?).and_then(|config| named(&name, config));
+    let config = config.map_err(ApiError::bad_request)?;
     if server.herder.put(&name, config).await? {
         return created(&server, &name);
     }
@@ -101,8 +103,8 @@ pub(crate) async fn task_status(
     Path((name, task)): Path<(String, String)>,
 ) -> Answer<TaskState> {
     let id = task_id(&task)?;
-    let view = view(&server, &name)?;
-    let task = view.tasks.get(&id);
+    let view = server.herder.board().get(&name);
+    let task = view.as_ref().and_then(|view| view.tasks.get(&id));
     let task = task.ok_or_else(|| ApiError::new(404, format!("No status found for task {name}-{id}")))?;
     Ok(Json(task_state(id, task, &server.worker_id)))
 }

@@ -21,6 +21,10 @@ impl ApiError {
         }
     }
 
+    pub(crate) fn bad_request(message: String) -> Self {
+        Self::new(400, message)
+    }
+
     pub(crate) fn no_connector(name: &str) -> Self {
         Self::new(404, format!("Connector {name} not found"))
     }

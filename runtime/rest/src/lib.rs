@@ -19,5 +19,6 @@ mod metrics;
 mod plugins;
 mod root;
 mod routes;
+pub mod submitted;
 
 pub use routes::{Server, serve};

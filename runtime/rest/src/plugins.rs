@@ -7,53 +7,30 @@ use axum::http::HeaderMap;
 use rowtide_api::config::{ConfigType, Importance, Presence, Width};
 use rowtide_engine::connector::validation::{NamedDefinition, Validation};
 
-use crate::body::{flat, object, values};
+use crate::body::{object, values};
 use crate::entities::{ConfigInfo, ConfigInfos, ConfigKeyInfo, ConfigValueInfo, PluginInfo};
 use crate::errors::ApiError;
 use crate::routes::Shared;
+use crate::submitted::flat;
 
 pub(crate) async fn list(State(server): State<Shared>, RawQuery(query): RawQuery) -> Json<Vec<PluginInfo>> {
     let plugins = &server.herder.parts().validator.plugins;
     let version = server.version;
     let info = |kind| move |class| PluginInfo { class, kind, version };
-    let mut all: Vec<_> = plugins
-        .sinks
-        .iter()
-        .map(|plugin| plugin.row.class)
-        .map(info("sink"))
-        .collect();
-    all.extend(
-        plugins
-            .sources
-            .iter()
-            .map(|plugin| plugin.row.class)
-            .map(info("source")),
-    );
+    let sinks = plugins.sinks.iter().map(|plugin| plugin.row.class);
+    let sources = plugins.sources.iter().map(|plugin| plugin.row.class);
+    let mut all: Vec<_> = sinks.map(info("sink")).collect();
+    all.extend(sources.map(info("source")));
     let connectors_only = values(query.as_deref(), "connectorsOnly")
         .last()
         .is_none_or(|value| value.eq_ignore_ascii_case("true"));
     if !connectors_only {
-        all.extend(
-            plugins
-                .transforms
-                .iter()
-                .map(|row| row.row.class)
-                .map(info("transformation")),
-        );
-        all.extend(
-            plugins
-                .predicates
-                .iter()
-                .map(|row| row.row.class)
-                .map(info("predicate")),
-        );
-        all.extend(
-            plugins
-                .converters
-                .iter()
-                .map(|row| row.row.class)
-                .map(info("converter")),
-        );
+        let transforms = plugins.transforms.iter().map(|row| row.row.class);
+        let predicates = plugins.predicates.iter().map(|row| row.row.class);
+        all.extend(transforms.map(info("transformation")));
+        all.extend(predicates.map(info("predicate")));
+        all.extend(plugins.converters_of(false).map(info("converter")));
+        all.extend(plugins.converters_of(true).map(info("header_converter")));
     }
     Json(all)
 }
@@ -64,7 +41,7 @@ pub(crate) async fn validate(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<ConfigInfos>, ApiError> {
-    let config = flat(object(&headers, &body)?)?;
+    let config = flat(object(&headers, &body)?).map_err(ApiError::bad_request)?;
     let class = config.get("connector.class").unwrap_or_default().trim();
     if !class.is_empty() && !same_plugin(&server, &plugin, class) {
         return Err(ApiError::new(
@@ -75,30 +52,39 @@ pub(crate) async fn validate(
     Ok(Json(infos(&server.herder.validate(&config).await?)))
 }
 
-/// The path and the body name one plugin, each by any of its names. An unknown class is the validation's to refuse.
+/// The path and the body name one plugin, each by any of its names; or, as in Connect, the path is how the body's class
+/// ends, both without `Connector`. An unknown class is the validation's to refuse.
 fn same_plugin(server: &Shared, path: &str, class: &str) -> bool {
     let plugins = &server.herder.parts().validator.plugins;
+    let pruned = |name: &str| name.strip_suffix("Connector").unwrap_or(name).to_owned();
+    if pruned(class).ends_with(&pruned(path)) {
+        return true;
+    }
     match (plugins.connector(path), plugins.connector(class)) {
         (Ok(path), Ok(class)) => path.row().class == class.row().class,
-        (Err(_), Err(_)) => path == class,
-        (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+        _ => false,
     }
 }
 
+/// Keys without a definition come first, then the defined ones in their order; the count is that of the messages.
 fn infos(validation: &Validation) -> ConfigInfos {
-    let defined = validation.definitions.iter().map(|named| ConfigInfo {
-        definition: Some(key_info(named)),
-        value: value_info(validation, &named.name, Some(named)),
-    });
-    let mut configs: Vec<_> = defined.collect();
+    let mut configs: Vec<ConfigInfo> = Vec::new();
     for finding in validation.report.errors() {
-        if !configs.iter().any(|info| info.value.name == finding.key) {
+        let defined = validation
+            .definitions
+            .iter()
+            .any(|named| named.name == finding.key);
+        if !defined && !configs.iter().any(|info| info.value.name == finding.key) {
             configs.push(ConfigInfo {
                 definition: None,
                 value: value_info(validation, &finding.key, None),
             });
         }
     }
+    configs.extend(validation.definitions.iter().map(|named| ConfigInfo {
+        definition: Some(key_info(named)),
+        value: value_info(validation, &named.name, Some(named)),
+    }));
     let mut groups: Vec<String> = Vec::new();
     for named in &validation.definitions {
         if !groups.contains(&named.group) {
@@ -107,10 +93,7 @@ fn infos(validation: &Validation) -> ConfigInfos {
     }
     ConfigInfos {
         name: validation.class.clone(),
-        error_count: configs
-            .iter()
-            .filter(|info| !info.value.errors.is_empty())
-            .count(),
+        error_count: configs.iter().map(|info| info.value.errors.len()).sum(),
         groups,
         configs,
     }
@@ -140,7 +123,9 @@ fn key_info(named: &NamedDefinition) -> ConfigKeyInfo {
             Width::Medium => "MEDIUM",
             Width::Long => "LONG",
         },
-        display_name: named.name.clone(),
+        display_name: definition
+            .display
+            .map_or_else(|| named.name.clone(), str::to_owned),
         dependents: [],
     }
 }
@@ -159,9 +144,7 @@ fn value_info(validation: &Validation, name: &str, named: Option<&NamedDefinitio
     ConfigValueInfo {
         name: name.to_owned(),
         value,
-        recommended_values: named
-            .map(|named| named.definition.recommended.to_vec())
-            .unwrap_or_default(),
+        recommended_values: named.map(|named| named.recommended.clone()).unwrap_or_default(),
         errors: validation.report.errors_on(name).map(str::to_owned).collect(),
         visible: true,
     }

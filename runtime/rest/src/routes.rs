@@ -2,15 +2,17 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::routing::{any, get, post, put};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post, put};
 use axum::{Router, ServiceExt};
 use rowtide_engine::herder::HerderHandle;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tower_http::normalize_path::NormalizePathLayer;
 use tower_layer::Layer;
 
@@ -19,6 +21,9 @@ use crate::{connectors, metrics, plugins, root};
 
 /// The largest request body: a connector's configuration is a few kilobytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Connect's own deadline for an answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(90);
 
 /// What the handlers need.
 pub struct Server {
@@ -78,7 +83,8 @@ fn connector_routes() -> Router<Shared> {
             get(connectors::config).put(connectors::put_config).patch(unbuilt),
         )
         .route("/connectors/{name}/status", get(connectors::status))
-        .route("/connectors/{name}/tasks", get(connectors::tasks))
+        // Posting tasks is between workers: not on this listener.
+        .route("/connectors/{name}/tasks", get(connectors::tasks).post(not_found))
         .route(
             "/connectors/{name}/tasks/{task}/status",
             get(connectors::task_status),
@@ -99,7 +105,7 @@ fn connector_routes() -> Router<Shared> {
         )
 }
 
-/// Connect's endpoints that are still to come.
+/// Connect's endpoints that are still to come: each answers 501 and names itself.
 fn unbuilt_routes() -> Router<Shared> {
     Router::new()
         .route("/health", get(unbuilt))
@@ -111,7 +117,7 @@ fn unbuilt_routes() -> Router<Shared> {
         )
         .route("/connector-plugins/{plugin}/config", get(unbuilt))
         .route("/admin/loggers", get(unbuilt))
-        .route("/admin/loggers/{logger}", any(unbuilt))
+        .route("/admin/loggers/{logger}", get(unbuilt).put(unbuilt))
 }
 
 async fn unbuilt(method: Method, uri: Uri) -> ApiError {
@@ -129,10 +135,13 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     )
 }
 
-/// Adds the `Server` header and the access log line.
+/// Bounds the answer in time, adds the `Server` header and writes the access log line.
 async fn named(name: HeaderValue, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = next.run(request).await;
+    let mut response = match timeout(ANSWER_WAIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(500, "Request timed out").into_response(),
+    };
     response
         .headers_mut()
         .insert(HeaderName::from_static("server"), name);

@@ -13,11 +13,12 @@ use rowtide_engine::store::offset::OffsetStore;
 use rowtide_engine::store::run::RunStore;
 use rowtide_engine::store::status::StatusStore;
 use rowtide_kafka::Cluster;
+use rowtide_rest::submitted::CreateRequest;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::connector_file::{self, ConnectorFile};
+use crate::connector_file;
 use crate::file_log::{FileLog, Section};
 use crate::settings::{Settings, registry_default};
 use crate::{registry, shutdown};
@@ -48,7 +49,7 @@ pub(crate) fn run(worker: &Path, connectors: &[PathBuf], accept_remote: bool) ->
 
 async fn serve(
     mut settings: Settings,
-    files: Vec<ConnectorFile>,
+    files: Vec<CreateRequest>,
     accept_remote: bool,
 ) -> Result<(), Failure> {
     // Signals first: one that arrives while starting ends the worker in order.
@@ -161,15 +162,15 @@ async fn start_herder(
 }
 
 /// The connectors of the command line; one of the same name in the file is replaced.
-async fn create_all(herder: &HerderHandle, files: Vec<ConnectorFile>) -> Result<(), Error> {
+async fn create_all(herder: &HerderHandle, files: Vec<CreateRequest>) -> Result<(), Error> {
     for file in files {
         let name = file.name;
         let put = async {
-            let is_new = herder.put(&name, file.config).await?;
-            if is_new && file.target != Default::default() {
-                herder.target(&name, file.target).await?;
+            match herder.create(&name, file.config.clone(), file.target).await {
+                // One that is stored keeps its target state.
+                Err(HerderError::Conflict(_)) => herder.put(&name, file.config).await.map(|_| ()),
+                created => created,
             }
-            Ok(())
         };
         put.await.map_err(|error| match error {
             HerderError::NotFound(why) | HerderError::Conflict(why) | HerderError::BadRequest(why) => {

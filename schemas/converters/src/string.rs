@@ -1,7 +1,7 @@
 //! Converters to and from text: `StringConverter` and `SimpleHeaderConverter` (CN-335).
 
 use rowtide_api::config::{Config, Definition, Key, Reader};
-use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload};
+use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload, Serves};
 use rowtide_api::data::Kind;
 use rowtide_api::{Blob, Datum, Error, Headers, Plugin, RecordError, Schema, Text, Value};
 
@@ -105,6 +105,8 @@ impl Plugin for SimpleHeaderConverter {
 }
 
 impl ConverterPlugin for SimpleHeaderConverter {
+    const SERVES: Serves = Serves::Headers;
+
     fn open(_config: TypeOnly) -> Result<Self, Error> {
         Ok(Self)
     }

@@ -104,8 +104,12 @@ pub struct Definition {
     pub config_type: ConfigType,
     /// Required, default or optional.
     pub presence: Presence,
+    /// What forms call it; the name when absent.
+    pub display: Option<&'static str>,
     /// Heading in forms.
     pub group: &'static str,
+    /// Position under its heading; counted in the order of definition when absent.
+    pub order: Option<usize>,
     /// Importance in forms.
     pub importance: Importance,
     /// Width in forms.
@@ -134,7 +138,9 @@ impl<T: Setting> Key<T> {
                 doc,
                 config_type: T::TYPE,
                 presence: Presence::Optional,
+                display: None,
                 group: "Connector",
+                order: None,
                 importance: Importance::Medium,
                 width: Width::Medium,
                 validator: None,
@@ -164,6 +170,20 @@ impl<T: Setting> Key<T> {
     #[must_use]
     pub const fn group(mut self, group: &'static str) -> Self {
         self.definition.group = group;
+        self
+    }
+
+    /// Sets what forms call it.
+    #[must_use]
+    pub const fn display(mut self, name: &'static str) -> Self {
+        self.definition.display = Some(name);
+        self
+    }
+
+    /// Sets the position under its heading, where Connect's forms have one.
+    #[must_use]
+    pub const fn order(mut self, order: usize) -> Self {
+        self.definition.order = Some(order);
         self
     }
 

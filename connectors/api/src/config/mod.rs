@@ -32,10 +32,10 @@ mod secret;
 mod setting;
 
 pub use key::{ConfigType, Definition, Importance, Key, Presence, Support, Validator, Width};
-pub use reader::Reader;
+pub use reader::{Reader, missing};
 pub use report::{ConfigReport, Finding};
 pub use secret::Secret;
-pub use setting::Setting;
+pub use setting::{ClassName, Setting};
 
 use std::collections::BTreeMap;
 

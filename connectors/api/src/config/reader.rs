@@ -162,7 +162,8 @@ fn is_default(definition: &Definition, text: &str) -> bool {
     }
 }
 
-fn missing(name: &str) -> String {
+/// Connect's sentence for a required key that is absent.
+pub fn missing(name: &str) -> String {
     format!("Missing required configuration \"{name}\" which has no default value.")
 }
 

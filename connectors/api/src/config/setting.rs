@@ -52,6 +52,18 @@ impl Setting for String {
     }
 }
 
+/// The name of a plugin's class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassName(pub String);
+
+impl Setting for ClassName {
+    const TYPE: ConfigType = ConfigType::Class;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
 impl Setting for Secret {
     const TYPE: ConfigType = ConfigType::Password;
 

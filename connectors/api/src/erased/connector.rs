@@ -139,6 +139,8 @@ impl<T: SinkTask> AnySinkTask for T {
 pub struct SourcePlugin {
     /// Names, keys, validation.
     pub row: PluginRow,
+    /// The class under which Connect knows its tasks.
+    pub task_class: &'static str,
     /// Whether the engine schedules it.
     pub scheduled: bool,
     /// What it says of exactly-once; `Unstated` when the configuration does not parse.
@@ -152,6 +154,7 @@ impl SourcePlugin {
     pub const fn of<C: SourceConnector>() -> Self {
         Self {
             row: PluginRow::of::<C>("Connector"),
+            task_class: C::TASK_CLASS,
             scheduled: C::SCHEDULED,
             exactly_once: |properties| match configured::<C>(properties) {
                 Ok(config) => C::exactly_once(&config),
@@ -167,6 +170,8 @@ impl SourcePlugin {
 pub struct SinkPlugin {
     /// Names, keys, validation.
     pub row: PluginRow,
+    /// The class under which Connect knows its tasks.
+    pub task_class: &'static str,
     /// Opens it.
     pub open: fn(&Properties) -> Result<Box<dyn AnySinkConnector>, Error>,
 }
@@ -176,6 +181,7 @@ impl SinkPlugin {
     pub const fn of<C: SinkConnector>() -> Self {
         Self {
             row: PluginRow::of::<C>("Connector"),
+            task_class: C::TASK_CLASS,
             open: |properties| Ok(Box::new(C::open(configured::<C>(properties)?)?)),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{BoxFuture, PluginRow, configured};
 use crate::config::Properties;
-use crate::convert::{Converter, ConverterPlugin, Failure, Missing, Payload};
+use crate::convert::{Converter, ConverterPlugin, Failure, Missing, Payload, Serves};
 use crate::data::{Blob, Datum};
 use crate::error::Error;
 use crate::record::Headers;
@@ -57,6 +57,8 @@ impl<C: Converter> AnyConverter for C {
 pub struct ConverterRow {
     /// Names, keys, validation.
     pub row: PluginRow,
+    /// What it is listed for.
+    pub serves: Serves,
     /// Builds it.
     pub open: fn(&Properties) -> Result<Arc<dyn AnyConverter>, Error>,
 }
@@ -66,6 +68,7 @@ impl ConverterRow {
     pub const fn of<C: ConverterPlugin>() -> Self {
         Self {
             row: PluginRow::of::<C>("Converter"),
+            serves: C::SERVES,
             open: |properties| Ok(Arc::new(C::open(configured::<C>(properties)?)?)),
         }
     }

@@ -28,6 +28,7 @@ impl Plugin for PostgresSource {
 }
 
 impl SourceConnector for PostgresSource {
+    const TASK_CLASS: &'static str = "io.debezium.connector.postgresql.PostgresConnectorTask";
     type Task = PostgresTask;
 
     /// Offset and records of a batch belong together, and units end where transactions end.

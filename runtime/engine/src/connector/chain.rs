@@ -7,6 +7,7 @@ use rowtide_api::config::{ConfigReport, Properties};
 use rowtide_api::erased::{AnyConverter, ConverterRow, TransformRow};
 
 use crate::chain::{Chain, Converters, NamedTransform};
+use crate::failure::ErrorLog;
 use crate::plugins::Plugins;
 
 /// What a converter converts.
@@ -98,6 +99,8 @@ pub fn resolve(
 pub struct ResolvedTransform {
     /// The alias.
     pub alias: String,
+    /// The class as it was submitted; empty when it is missing.
+    pub class: String,
     /// The transform, or why its class is unknown.
     pub row: Result<TransformRow, String>,
     /// Its settings.
@@ -115,10 +118,11 @@ pub fn transforms(plugins: &Plugins, config: &Properties) -> Vec<ResolvedTransfo
         .filter(|alias| !alias.is_empty())
         .map(|alias| {
             let mut settings = config.stripped(&format!("transforms.{alias}."));
-            let class = settings.remove("type").unwrap_or_default();
+            let class = settings.remove("type").unwrap_or_default().trim().to_owned();
             ResolvedTransform {
                 alias: alias.to_owned(),
-                row: plugins.transform(class.trim()),
+                row: plugins.transform(&class),
+                class,
                 settings,
             }
         })
@@ -142,7 +146,12 @@ pub fn check_transform_keys(settings: &mut Properties, report: &mut ConfigReport
 ///
 /// # Errors
 /// Fatal, naming what cannot be built.
-pub fn build(plugins: &Plugins, worker: &WorkerConverters, config: &Properties) -> Result<Chain, Error> {
+pub fn build(
+    plugins: &Plugins,
+    worker: &WorkerConverters,
+    config: &Properties,
+    error_log: ErrorLog,
+) -> Result<Chain, Error> {
     let open = |role: Role| -> Result<Arc<dyn AnyConverter>, Error> {
         let resolved = resolve(plugins, worker, config, role).map_err(|why| invalid(role.key(), &why))?;
         (resolved.row.open)(&resolved.settings)
@@ -164,7 +173,7 @@ pub fn build(plugins: &Plugins, worker: &WorkerConverters, config: &Properties) 
             })
         })
         .collect::<Result<_, Error>>()?;
-    Ok(Chain::new(transforms, converters))
+    Ok(Chain::new(transforms, converters).with_error_log(error_log))
 }
 
 fn invalid(key: &str, why: &str) -> Error {

@@ -2,23 +2,31 @@
 
 use std::num::NonZeroU32;
 
-use rowtide_api::config::{Definition, Importance, Key, Reader, Width};
+use rowtide_api::config::{ClassName, Definition, Importance, Key, Reader, Width};
+use rowtide_api::setting_enum;
 
+use crate::failure::{Backoff, ErrorLog};
 use crate::plugins::ConnectorPlugin;
 use crate::schedule::slots::Interval;
 
 /// The connector's name.
 pub const NAME: Key<String> = Key::required("name", "Globally unique name of the connector.")
+    .display("Connector name")
     .group("Common")
+    .order(1)
     .validator(valid_name);
 /// The class.
 pub const CLASS: Key<String> = Key::required("connector.class", "Class name or alias of the connector.")
+    .display("Connector class")
     .group("Common")
+    .order(2)
     .width(Width::Long);
 /// The number of tasks.
 pub const TASKS_MAX: Key<i32> = Key::new("tasks.max", "Maximum number of tasks to use for this connector.")
     .default("1")
+    .display("Tasks max")
     .group("Common")
+    .order(3)
     .importance(Importance::High)
     .width(Width::Short)
     .validator(at_least_one);
@@ -27,82 +35,123 @@ const TASKS_MAX_ENFORCE: Key<bool> = Key::new(
     "Whether a connector that plans more tasks than tasks.max fails; false only warns.",
 )
 .default("true")
+.display("Enforce tasks max")
 .group("Common")
-.importance(Importance::Low);
+.order(4)
+.importance(Importance::Low)
+.width(Width::Short);
 /// The converter of keys.
-pub const KEY_CONVERTER: Key<String> =
+pub const KEY_CONVERTER: Key<ClassName> =
     Key::new("key.converter", "Converter of record keys; absent: the worker's.")
+        .display("Key converter class")
         .group("Common")
-        .importance(Importance::Low);
+        .order(5)
+        .importance(Importance::Low)
+        .width(Width::Short);
 /// The converter of values.
-pub const VALUE_CONVERTER: Key<String> = Key::new(
+pub const VALUE_CONVERTER: Key<ClassName> = Key::new(
     "value.converter",
     "Converter of record values; absent: the worker's.",
 )
+.display("Value converter class")
 .group("Common")
-.importance(Importance::Low);
+.order(6)
+.importance(Importance::Low)
+.width(Width::Short);
 /// The converter of headers.
-pub const HEADER_CONVERTER: Key<String> = Key::new(
+pub const HEADER_CONVERTER: Key<ClassName> = Key::new(
     "header.converter",
     "Converter of record headers; absent: the worker's.",
 )
+.display("Header converter class")
 .group("Common")
-.importance(Importance::Low);
+.order(7)
+.importance(Importance::Low)
+.width(Width::Short);
 /// The transforms.
 pub const TRANSFORMS: Key<Vec<String>> =
     Key::new("transforms", "Aliases of the transforms to run, in order.")
         .default("")
+        .display("Transforms")
         .group("Transforms")
+        .order(8)
         .importance(Importance::Low)
         .width(Width::Long)
         .validator(unique_aliases);
+/// The class of one transform, under `transforms.<alias>.`.
+pub const TRANSFORM_TYPE: Key<ClassName> = Key::required("type", "Class name or alias of this transform.")
+    .display("Transformation type")
+    .width(Width::Long);
 const PREDICATES: Key<Vec<String>> = Key::new("predicates", "Aliases of the predicates transforms may use.")
     .default("")
+    .display("Predicates")
     .group("Predicates")
+    .order(9)
     .importance(Importance::Low)
+    .width(Width::Long)
     .default_only("predicates are not built yet; remove the key");
-const RELOAD: Key<String> = Key::new(
+setting_enum! {
+    /// What happens when a referenced secret changes: nothing does yet, as values hold no references.
+    enum Reload { None = "none", Restart = "restart" }
+}
+const RELOAD: Key<Reload> = Key::new(
     "config.action.reload",
     "What happens when a referenced secret changes.",
 )
 .default("restart")
+.display("Reload Action")
 .group("Common")
-.importance(Importance::Low)
-.no_effect("configuration values hold no references yet");
+.order(10)
+.importance(Importance::Low);
 const RETRY_TIMEOUT: Key<i64> = Key::new(
     "errors.retry.timeout",
-    "How long a failed operation is tried again.",
+    "How long a failed operation is tried again, in milliseconds; -1 is for ever.",
 )
 .default("0")
+.display("Retry Timeout for Errors")
 .group("Error Handling")
-.no_effect("retriable failures are always tried again, without limit and visibly");
+.order(1)
+.validator(for_ever);
 const RETRY_DELAY: Key<i64> = Key::new("errors.retry.delay.max.ms", "Longest wait between two attempts.")
     .default("60000")
+    .display("Maximum Delay Between Retries for Errors")
     .group("Error Handling")
-    .no_effect("waits double from 100 ms up to 30 s");
+    .order(2)
+    .validator(longest_wait);
 const TOLERANCE: Key<String> = Key::new(
     "errors.tolerance",
     "Whether bad records are skipped (all) or fail the task (none).",
 )
 .default("none")
+.display("Error Tolerance")
 .group("Error Handling")
-.recommended(&["none", "all"])
+.order(3)
+.width(Width::Short)
 .default_only("only none is built so far: a bad record fails the task and its offset stays");
-const LOG_ENABLE: Key<bool> = Key::new("errors.log.enable", "Whether each failure is logged.")
-    .default("false")
-    .group("Error Handling")
-    .no_effect("failures are always logged, without values");
-const LOG_MESSAGES: Key<bool> = Key::new(
-    "errors.log.include.messages",
-    "Whether the log shows record contents.",
+const LOG_ENABLE: Key<bool> = Key::new(
+    "errors.log.enable",
+    "Whether each bad record is logged, with its stage and place.",
 )
 .default("false")
+.display("Log Errors")
 .group("Error Handling")
-.default_only("record contents are never logged");
+.order(4)
+.width(Width::Short);
+const LOG_MESSAGES: Key<bool> = Key::new(
+    "errors.log.include.messages",
+    "Whether that log shows key and value of the record, which may be confidential.",
+)
+.default("false")
+.display("Log Error Details")
+.group("Error Handling")
+.order(5)
+.width(Width::Short);
 /// The topics of a sink.
 pub const TOPICS: Key<Vec<String>> = Key::new("topics", "Topics to consume, separated by commas.")
     .default("")
+    .display("Topics")
     .group("Common")
+    .order(4)
     .importance(Importance::High)
     .width(Width::Long);
 /// The topics of a sink, as a regular expression.
@@ -111,7 +160,9 @@ pub const TOPICS_REGEX: Key<String> = Key::new(
     "Regular expression over whole topic names to consume.",
 )
 .default("")
+.display("Topics regex")
 .group("Common")
+.order(4)
 .importance(Importance::High)
 .width(Width::Long);
 const DLQ: Key<String> = Key::new(
@@ -119,27 +170,32 @@ const DLQ: Key<String> = Key::new(
     "Topic for records a sink could not handle.",
 )
 .default("")
+.display("Dead Letter Queue Topic Name")
 .group("Error Handling")
-.default_only("dead-letter topics come with errors.tolerance=all, which is not built yet");
+.order(6)
+.default_only("dead-letter topics come with errors.tolerance=all, which is not built yet; remove the key");
 const DLQ_REPLICATION: Key<i16> = Key::new(
     "errors.deadletterqueue.topic.replication.factor",
     "Replication factor of that topic when it is created.",
 )
 .default("3")
+.display("Dead Letter Queue Topic Replication Factor")
 .group("Error Handling")
-.no_effect("there is no dead-letter topic yet");
+.order(7)
+.default_only("dead-letter topics are not built yet; remove the key");
 const DLQ_HEADERS: Key<bool> = Key::new(
     "errors.deadletterqueue.context.headers.enable",
     "Whether dead letters say why in headers.",
 )
 .default("false")
+.display("Enable Error Context Headers")
 .group("Error Handling")
-.no_effect("there is no dead-letter topic yet");
+.order(8)
+.default_only("dead-letter topics are not built yet; remove the key");
 const EXACTLY_ONCE: Key<String> =
     Key::new("exactly.once.support", "Whether exactly-once delivery is needed.")
         .default("requested")
         .group("Exactly Once Support")
-        .recommended(&["requested", "required"])
         .default_only("exactly-once delivery is not built yet; records carry rowtide.id to deduplicate by");
 const BOUNDARY: Key<String> = Key::new("transaction.boundary", "Where Kafka transactions end.")
     .default("poll")
@@ -185,6 +241,8 @@ pub struct Common {
     pub topics_regex: String,
     /// The interval of a scheduled source.
     pub interval: Option<Interval>,
+    /// `errors.log.*`.
+    pub error_log: ErrorLog,
 }
 
 /// The keys of every connector.
@@ -237,6 +295,11 @@ impl Common {
         let class = reader.get(&CLASS);
         let (tasks_max, enforce) = (reader.get(&TASKS_MAX), reader.get(&TASKS_MAX_ENFORCE));
         let transforms = reader.get(&TRANSFORMS);
+        let (reload, retry) = (
+            reader.get(&RELOAD),
+            (reader.get(&RETRY_TIMEOUT), reader.get(&RETRY_DELAY)),
+        );
+        let (log, messages) = (reader.get(&LOG_ENABLE), reader.get(&LOG_MESSAGES));
         for definition in definitions(plugin) {
             reader.text(definition.name);
         }
@@ -257,6 +320,8 @@ impl Common {
         }
         class?;
         transforms?;
+        reload?;
+        retry.0.and(retry.1)?;
         Some(Self {
             name: name?,
             tasks_max: NonZeroU32::new(u32::try_from(tasks_max?).ok()?)?,
@@ -264,6 +329,7 @@ impl Common {
             topics: topics?,
             topics_regex: topics_regex?,
             interval: interval?,
+            error_log: ErrorLog::new(log?, messages?),
         })
     }
 }
@@ -306,6 +372,26 @@ fn valid_name(name: &str) -> Result<(), String> {
 fn at_least_one(text: &str) -> Result<(), String> {
     match text.parse::<i32>() {
         Ok(number) if number < 1 => Err("Value must be at least 1".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Failures that pass by themselves are tried again without limit, whatever is set: only what says so is accepted.
+fn for_ever(text: &str) -> Result<(), String> {
+    match text.parse::<i64>() {
+        Ok(-1 | 0) | Err(_) => Ok(()),
+        Ok(_) => Err("what passes by itself is tried again without limit; use -1, or remove the key".into()),
+    }
+}
+
+/// A wait is never longer than the engine's own cap.
+fn longest_wait(text: &str) -> Result<(), String> {
+    let cap_ms = Backoff::WAIT_MS_MAX;
+    match text.parse::<i64>() {
+        Ok(ms) if ms < cap_ms as i64 => Err(format!(
+            "Value must be at least {cap_ms}: waits double from {} ms to {cap_ms} ms",
+            Backoff::FIRST_MS
+        )),
         _ => Ok(()),
     }
 }

@@ -1,13 +1,18 @@
 //! Validates a whole connector configuration: every error at once, each under the key that caused it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use rowtide_api::config::{ConfigReport, Definition, Finding, Properties, Reader};
+use rowtide_api::config::{ConfigReport, Definition, Finding, Properties, Reader, missing};
 use rowtide_api::erased::PluginRow;
+use tokio::time::timeout;
 
 use super::chain::{Role, WorkerConverters, check_transform_keys, resolve, transforms};
 use super::keys::{self, Common};
 use crate::plugins::{ConnectorPlugin, Plugins};
+
+/// Live checks answer within this time or are given up, well before a client does.
+const CHECK_WAIT: Duration = Duration::from_secs(60);
 
 /// Checks client overrides: the kind (`producer`, `consumer`, `admin`) and the keys without prefix. The messages name keys.
 pub type OverrideCheck = fn(kind: &str, overrides: &Properties) -> Vec<Finding>;
@@ -32,6 +37,8 @@ pub struct NamedDefinition {
     pub group: String,
     /// Position within its group, from 1.
     pub order: usize,
+    /// Values to offer.
+    pub recommended: Vec<&'static str>,
     /// The definition.
     pub definition: &'static Definition,
 }
@@ -95,9 +102,17 @@ impl Validator {
         let mut validation = self.validate(config)?;
         if validation.report.is_ok() {
             let plugin = self.plugins.connector(&validation.class)?;
-            validation
-                .report
-                .absorb((plugin.row().check)(config.clone()).await);
+            match timeout(CHECK_WAIT, (plugin.row().check)(config.clone())).await {
+                Ok(report) => validation.report.absorb(report),
+                Err(_) => validation.report.error(
+                    keys::CLASS.name(),
+                    format!(
+                        "the live checks of {} took longer than {} s and were given up: one of the servers it names takes connections without answering",
+                        validation.class,
+                        CHECK_WAIT.as_secs()
+                    ),
+                ),
+            }
         }
         Ok(validation)
     }
@@ -109,6 +124,10 @@ impl Validator {
         let _ = Common::read(&mut reader, plugin);
         checked.report.absorb(reader.finish(&common_keys));
         checked.add(&common_keys, "", None);
+        for role in Role::ALL {
+            let classes: Vec<_> = self.plugins.converters_of(role == Role::Header).collect();
+            checked.offer(role.key(), &classes);
+        }
         let row = plugin.row();
         let own = (row.definitions)();
         checked.add(&own, "", None);
@@ -141,17 +160,18 @@ impl Validator {
     }
 
     fn check_transforms(&self, config: &Properties, checked: &mut Checked) {
+        let classes: Vec<_> = self.plugins.transforms.iter().map(|row| row.row.class).collect();
         for mut resolved in transforms(&self.plugins, config) {
             let prefix = format!("transforms.{}.", resolved.alias);
+            let group = Some(format!("Transforms: {}", resolved.alias));
             let mut report = ConfigReport::new();
             check_transform_keys(&mut resolved.settings, &mut report);
+            let class_key = format!("{prefix}{}", keys::TRANSFORM_TYPE.name());
+            checked.add(&[keys::TRANSFORM_TYPE.definition()], &prefix, group.clone());
+            checked.offer(&class_key, &classes);
             match resolved.row {
                 Ok(row) => {
-                    checked.add(
-                        &(row.row.definitions)(),
-                        &prefix,
-                        Some(format!("Transforms: {}", resolved.alias)),
-                    );
+                    checked.add(&(row.row.definitions)(), &prefix, group);
                     report.absorb((row.row.validate)(&resolved.settings));
                     for key in (row.row.unread)(&resolved.settings) {
                         report.warn(
@@ -160,7 +180,14 @@ impl Validator {
                         );
                     }
                 }
-                Err(why) => report.error("type", format!("Invalid value for configuration type: {why}")),
+                Err(_) if resolved.class.is_empty() => report.error("type", missing(&class_key)),
+                Err(why) => {
+                    let class = resolved.class;
+                    report.error(
+                        "type",
+                        format!("Invalid value {class} for configuration type: {why}"),
+                    );
+                }
             }
             checked.report.absorb(report.prefixed(&prefix));
         }
@@ -178,16 +205,24 @@ impl Checked {
     fn add(&mut self, definitions: &[&'static Definition], prefix: &str, group: Option<String>) {
         for definition in definitions {
             let group = group.clone().unwrap_or_else(|| definition.group.to_owned());
-            let order = self.orders.entry(group.clone()).or_default();
-            *order += 1;
+            let last = self.orders.entry(group.clone()).or_default();
+            let order = definition.order.unwrap_or(*last + 1);
+            *last = order.max(*last);
             let name = format!("{prefix}{}", definition.name);
             self.definitions.push(NamedDefinition {
                 name,
                 group,
-                order: *order,
+                order,
+                recommended: definition.recommended.to_vec(),
                 definition,
             });
         }
+    }
+
+    /// Offers values that only the worker knows.
+    fn offer(&mut self, key: &str, values: &[&'static str]) {
+        let own = self.definitions.iter_mut().filter(|named| named.name == key);
+        own.for_each(|named| named.recommended = values.to_vec());
     }
 }
 

@@ -1,12 +1,21 @@
 //! Waiting out a retriable failure inside a task: visible, counted, without limit.
 
 use std::future::pending;
+use std::time::Duration;
 
 use rowtide_api::Error;
 use rowtide_api::context::{Counter, Progress};
 use tokio::time::{Instant, sleep_until};
 
 use super::Backoff;
+
+/// Logs a failure that passes by itself; answers how long to wait before the next attempt.
+pub fn wait_after(backoff: &mut Backoff, doing: &str, error: &Error) -> Duration {
+    let wait = backoff.next_wait();
+    let (attempt, wait_ms) = (backoff.attempts(), wait.as_millis() as u64);
+    tracing::warn!(%error, causes = ?error.chain(), attempt, wait_ms, "{doing} failed and is tried again");
+    wait
+}
 
 /// What a worker knows of the failure it waits out.
 #[derive(Debug)]
@@ -42,8 +51,7 @@ impl Retry {
         if !error.is_retriable() {
             return Err(error);
         }
-        let wait = self.backoff.next_wait();
-        tracing::warn!(%error, causes = ?error.chain(), attempt = self.backoff.attempts(), wait_ms = wait.as_millis() as u64, "trying again");
+        let wait = wait_after(&mut self.backoff, "the task's work", &error);
         self.retries.add(1);
         self.progress.degraded(error.to_string());
         self.wait_until = Some(Instant::now() + wait);

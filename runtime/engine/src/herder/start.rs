@@ -157,6 +157,7 @@ impl TaskJob {
             &self.parts.validator.plugins,
             &self.parts.validator.converters,
             &self.config,
+            self.common.error_log,
         )?;
         let producer = self
             .parts
@@ -188,6 +189,7 @@ impl TaskJob {
             &self.parts.validator.plugins,
             &self.parts.validator.converters,
             &self.config,
+            self.common.error_log,
         )?;
         let task = sink.start(self.context()).await?;
         let consumer = self.parts.kafka.consumer(&self.consumer_settings())?;

@@ -9,7 +9,7 @@ use rowtide_api::sink::{Partition, SinkRecord};
 use rowtide_api::transform::Origin;
 
 use crate::chain::{Chain, Converters, Failed, record_id};
-use crate::failure::{Action, Tolerance, action, tolerance_exceeded};
+use crate::failure::{Action, ErrorLog, Place, Tolerance, action, bytes_text, tolerance_exceeded};
 use crate::ports::{Fetched, RawRecord};
 
 /// A delivery on its way through the chain.
@@ -75,7 +75,8 @@ impl Decoding {
                     *next += 1;
                 }
                 Err(failed) => {
-                    fetch_missing(chain.converters().clone(), failed, &fetched.partition, raw).await?
+                    let (converters, log) = (chain.converters().clone(), chain.error_log());
+                    fetch_missing(converters, log, failed, &fetched.partition, raw).await?
                 }
             }
         }
@@ -107,13 +108,15 @@ fn transformed(
         partition: partition.clone(),
         id: record_id(raw),
     };
+    let log = chain.error_log();
     chain
         .transform(record, Some(&origin))
-        .map_err(|failed| refused(failed, partition, raw))
+        .map_err(|failed| refused(log, failed, partition, raw))
 }
 
 async fn fetch_missing(
     converters: Converters,
+    log: ErrorLog,
     failed: Failed,
     partition: &Partition,
     raw: &RawRecord,
@@ -124,6 +127,7 @@ async fn fetch_missing(
     ) {
         (Action::Fetch, Failure::Missing(missing)) => converters.of(failed.stage).fetch(missing).await,
         (_, failure) => Err(refused(
+            log,
             Failed {
                 stage: failed.stage,
                 part: failed.part,
@@ -135,11 +139,19 @@ async fn fetch_missing(
     }
 }
 
-fn refused(failed: Failed, partition: &Partition, raw: &RawRecord) -> Error {
+fn refused(log: ErrorLog, failed: Failed, partition: &Partition, raw: &RawRecord) -> Error {
     match failed.failure {
         Failure::Record(error) => {
-            let place = place(partition, raw.offset);
-            tolerance_exceeded(failed.stage, &failed.part, &place, &error)
+            let place = Place {
+                stage: failed.stage,
+                part: &failed.part,
+                at: &place(partition, raw.offset),
+                timestamp_ms: raw.timestamp_ms,
+            };
+            log.bad_record(place, &error, || {
+                (bytes_text(raw.key.as_deref()), bytes_text(raw.value.as_deref()))
+            });
+            tolerance_exceeded(place.stage, place.part, place.at, &error)
         }
         Failure::Task(error) => error,
         Failure::Missing(_) => Error::fatal(format!("{} asked for a schema outside conversion", failed.part)),

@@ -1,12 +1,12 @@
 //! Applies the end of a ticket to flight and progress.
 
-use rowtide_api::Error;
-use rowtide_api::sink::{Partition, Settlement};
+use rowtide_api::sink::{Partition, Settlement, SinkRecord};
+use rowtide_api::{Error, RecordError};
 
 use super::decode::place;
 use super::flight::Flight;
 use super::progress::{DeliveryId, Progress, ProgressError};
-use crate::failure::{Stage, tolerance_exceeded};
+use crate::failure::{ErrorLog, Place, Stage, datum_text, tolerance_exceeded};
 use crate::metrics::SinkCounters;
 
 /// What a ticket says.
@@ -29,6 +29,7 @@ pub fn settle(
     flight: &mut Flight,
     progress: &mut Progress,
     counters: &SinkCounters,
+    log: ErrorLog,
 ) -> Result<bool, Error> {
     if !flight.counts(ended.id, ended.attempt) {
         return Ok(false);
@@ -41,17 +42,7 @@ pub fn settle(
             if let Some((index, error)) = report.rejected.first()
                 && report.adds_up(records.len())
             {
-                let record = &records[*index as usize];
-                // A transform may have changed the topic; partition and offset are where it was read.
-                let index = record.record.partition.unwrap_or_default();
-                let place = place(
-                    &Partition {
-                        topic: record.record.topic.clone(),
-                        index,
-                    },
-                    record.id.ordinal(),
-                );
-                return Err(tolerance_exceeded(Stage::TaskPut, "put", &place, error));
+                return Err(rejected(log, &records[*index as usize], error));
             }
             counters.settled(report.written, report.skipped);
             // Invariant: a delivery is a fetch, whose size is bounded far below u32.
@@ -69,6 +60,25 @@ pub fn settle(
         Settlement::Lost => Err(Error::fatal("the sink lost a batch without settling it")
             .hint("this is a defect of the connector; the position stays")),
     }
+}
+
+fn rejected(log: ErrorLog, rejected: &SinkRecord, error: &RecordError) -> Error {
+    let record = &rejected.record;
+    // A transform may have changed the topic; partition and offset are where it was read.
+    let partition = Partition {
+        topic: record.topic.clone(),
+        index: record.partition.unwrap_or_default(),
+    };
+    let place = Place {
+        stage: Stage::TaskPut,
+        part: "put",
+        at: &place(&partition, rejected.id.ordinal()),
+        timestamp_ms: record.timestamp_ms,
+    };
+    log.bad_record(place, error, || {
+        (datum_text(&record.key), datum_text(&record.value))
+    });
+    tolerance_exceeded(place.stage, place.part, place.at, error)
 }
 
 pub(super) fn bug(error: ProgressError) -> Error {

@@ -213,6 +213,7 @@ impl Worker {
             });
         });
         let stop = self.parts.control.stop.clone();
+        let log = self.parts.chain.error_log();
         let SinkParts {
             task,
             consumer,
@@ -240,7 +241,7 @@ impl Worker {
                 },
                 // 3. Settlements make room.
                 Some(ended) = self.ended.1.recv() => {
-                    settle(ended, &mut self.flight, &mut self.progress, counters)?;
+                    settle(ended, &mut self.flight, &mut self.progress, counters, log)?;
                 }
                 // 4. A change of the group ends the put: the task has to hear of it.
                 event = consumer.next_change() => {
@@ -265,7 +266,8 @@ impl Worker {
     }
 
     fn ended(&mut self, ended: Ended) -> Result<(), Error> {
-        let recovered = settle(ended, &mut self.flight, &mut self.progress, &self.parts.counters)?;
+        let (counters, log) = (&self.parts.counters, self.parts.chain.error_log());
+        let recovered = settle(ended, &mut self.flight, &mut self.progress, counters, log)?;
         failpoint::hit("sink.settled");
         if recovered {
             self.retry.succeeded();

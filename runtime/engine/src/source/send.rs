@@ -3,13 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use rowtide_api::Error;
 use rowtide_api::convert::Failure;
 use rowtide_api::record::Record;
-use rowtide_api::{Error, RecordError};
 
 use super::ledger::BatchId;
 use crate::chain::{Chain, Failed};
-use crate::failure::{Action, Stage, Tolerance, action, tolerance_exceeded};
+use crate::failure::{
+    Action, ErrorLog, Place, Stage, Tolerance, action, bytes_text, datum_text, tolerance_exceeded,
+};
 use crate::ports::{Delivery, Outgoing, Producer, SendError};
 
 /// A batch on its way: what is left of it, and what became of the rest.
@@ -62,19 +64,24 @@ impl Cursor {
         loop {
             if self.current.is_none() {
                 let Some(record) = self.rest.next() else { break };
-                let topic = record.topic.clone();
-                self.current = chain
-                    .transform(record, None)
-                    .map_err(|failed| refused(&topic, failed))?;
+                let log = chain.error_log();
+                let (topic, timestamp_ms) = (record.topic.clone(), record.timestamp_ms);
+                // A transform takes the record: what a log line shows of it is told before.
+                let shown = log.shows_contents().then(|| contents(&record));
+                self.current = chain.transform(record, None).map_err(|failed| {
+                    log_refusal(log, &failed, &topic, timestamp_ms, || shown.unwrap_or_default());
+                    refused(&topic, failed)
+                })?;
                 if self.current.is_none() {
                     self.dropped += 1;
                     continue;
                 }
             }
             let Some(record) = &self.current else { continue };
+            let log = chain.error_log();
             match chain.encode(record) {
                 Ok(outgoing) => {
-                    if !offer(producer, outgoing, &self.delivery)? {
+                    if !offer(producer, outgoing, &self.delivery, log)? {
                         producer.ready().await;
                         continue;
                     }
@@ -94,7 +101,12 @@ impl Cursor {
                                 ));
                             }
                         },
-                        Action::Retry | Action::Fail => return Err(refused(&record.topic, failed)),
+                        Action::Retry | Action::Fail => {
+                            log_refusal(log, &failed, &record.topic, record.timestamp_ms, || {
+                                contents(record)
+                            });
+                            return Err(refused(&record.topic, failed));
+                        }
                     };
                     let converter = chain.converters().of(stage).clone();
                     converter.fetch(missing).await?;
@@ -111,17 +123,51 @@ impl Cursor {
 }
 
 /// Offers a record to the producer; `false` when its queue is full.
-fn offer(producer: &dyn Producer, outgoing: Outgoing<'_>, delivery: &Arc<Delivery>) -> Result<bool, Error> {
+fn offer(
+    producer: &dyn Producer,
+    outgoing: Outgoing<'_>,
+    delivery: &Arc<Delivery>,
+    log: ErrorLog,
+) -> Result<bool, Error> {
     match producer.send(outgoing, delivery) {
         Ok(()) => Ok(true),
         Err(SendError::Full) => Ok(false),
-        Err(SendError::Record(error)) => Err(too_bad(outgoing.topic, &error)),
+        Err(SendError::Record(error)) => {
+            let place = Place {
+                stage: Stage::KafkaProduce,
+                part: "producer",
+                at: &format!("topic {}", outgoing.topic),
+                timestamp_ms: outgoing.timestamp_ms,
+            };
+            log.bad_record(place, &error, || {
+                (bytes_text(outgoing.key), bytes_text(outgoing.value))
+            });
+            Err(tolerance_exceeded(place.stage, place.part, place.at, &error))
+        }
         Err(SendError::Producer(error)) => Err(error),
     }
 }
 
-fn too_bad(topic: &str, error: &RecordError) -> Error {
-    tolerance_exceeded(Stage::KafkaProduce, "producer", &format!("topic {topic}"), error)
+fn contents(record: &Record) -> (String, String) {
+    (datum_text(&record.key), datum_text(&record.value))
+}
+
+fn log_refusal(
+    log: ErrorLog,
+    failed: &Failed,
+    topic: &str,
+    timestamp_ms: Option<i64>,
+    contents: impl FnOnce() -> (String, String),
+) {
+    if let Failure::Record(error) = &failed.failure {
+        let place = Place {
+            stage: failed.stage,
+            part: &failed.part,
+            at: &format!("topic {topic}"),
+            timestamp_ms,
+        };
+        log.bad_record(place, error, contents);
+    }
 }
 
 fn refused(topic: &str, failed: Failed) -> Error {

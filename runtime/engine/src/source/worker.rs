@@ -17,7 +17,7 @@ use super::send::{Cursor, Sent};
 use crate::chain::Chain;
 use crate::control::Control;
 use crate::failpoint;
-use crate::failure::{Retry, Stage, tolerance_exceeded};
+use crate::failure::{Place, Retry, Stage, bytes_text, tolerance_exceeded};
 use crate::metrics::SourceCounters;
 use crate::observer::Observer;
 use crate::ports::{BatchEnd, Delivery, Producer};
@@ -207,8 +207,21 @@ impl Worker {
 
     fn enter(&mut self, batch: SourceBatch) -> Result<(), Error> {
         if let Some(reject) = batch.rejected.first() {
-            let place = format!("topic {}", reject.topic);
-            return Err(tolerance_exceeded(Stage::TaskPoll, "poll", &place, &reject.error));
+            let place = Place {
+                stage: Stage::TaskPoll,
+                part: "poll",
+                at: &format!("topic {}", reject.topic),
+                timestamp_ms: None,
+            };
+            self.parts.chain.error_log().bad_record(place, &reject.error, || {
+                ("null".into(), bytes_text(Some(&reject.raw)))
+            });
+            return Err(tolerance_exceeded(
+                place.stage,
+                place.part,
+                place.at,
+                &reject.error,
+            ));
         }
         if batch.unit == Unit::Abort {
             return Err(Error::fatal(

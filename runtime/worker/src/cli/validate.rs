@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use rowtide_api::config::Properties;
 use rowtide_api::{Error, ResultExt};
@@ -11,9 +10,6 @@ use rowtide_engine::connector::validation::Validation;
 use super::{BAD_CONNECTOR, NOT_STARTED, OK, failed, say};
 use crate::connector_file;
 use crate::settings::Settings;
-
-/// Live checks answer within this time or are given up.
-const CHECK_WAIT: Duration = Duration::from_secs(60);
 
 /// Validates a connector file and prints everything found.
 pub(super) fn run(connector: &Path, worker: Option<&Path>) -> u8 {
@@ -44,16 +40,9 @@ fn check(settings: &Settings, config: &Properties) -> Result<Validation, Error> 
         .build()
         .fatal("starting the runtime")?;
     let validator = settings.validator();
-    let checked =
-        runtime.block_on(async { tokio::time::timeout(CHECK_WAIT, validator.validate_live(config)).await });
-    match checked {
-        Ok(Ok(validation)) => Ok(validation),
-        Ok(Err(why)) => Err(Error::fatal(why)),
-        Err(_) => Err(Error::fatal(format!(
-            "the live checks took longer than {} s",
-            CHECK_WAIT.as_secs()
-        ))),
-    }
+    runtime
+        .block_on(validator.validate_live(config))
+        .map_err(Error::fatal)
 }
 
 fn report(name: &str, validation: &Validation) -> String {

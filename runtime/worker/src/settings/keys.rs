@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rowtide_api::config::{Definition, Key, Properties, Reader};
+use rowtide_api::config::{Definition, Key, Properties, Reader, missing};
 use rowtide_engine::connector::chain::{Role, WorkerConverters};
 use rowtide_kafka::settings::{Policy, Translation, translate};
 
@@ -212,11 +212,7 @@ fn read_converters(reader: &mut Reader<'_>) -> WorkerConverters {
             Some(class) => properties.set(role.key(), class),
             None if role == Role::Header => {}
             None => {
-                let missing = format!(
-                    "Missing required configuration \"{}\" which has no default value.",
-                    role.key()
-                );
-                reader.error(role.key(), missing);
+                reader.error(role.key(), missing(role.key()));
             }
         }
         for (key, value) in reader.prefixed(&format!("{}.", role.key())) {

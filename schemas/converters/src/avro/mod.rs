@@ -26,7 +26,7 @@ mod writer;
 pub use config::AvroSettings;
 
 use rowtide_api::config::ConfigReport;
-use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload};
+use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload, Serves};
 use rowtide_api::{Blob, Datum, Error, Headers, Plugin};
 use rowtide_registry::client::{Class, RegistryClient};
 
@@ -59,6 +59,8 @@ impl Plugin for AvroConverter {
 }
 
 impl ConverterPlugin for AvroConverter {
+    const SERVES: Serves = Serves::Data;
+
     fn open(settings: AvroSettings) -> Result<Self, Error> {
         let client = RegistryClient::new(&settings.client)
             .map_err(|error| Error::fatal("opening the client of the schema registry").because(error))?;
