@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rowtide_api::Properties;
 use rowtide_api::context::{Metrics, Progress};
 use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::observer::Observer;
@@ -46,10 +47,24 @@ pub struct TaskView {
     pub metrics: Metrics,
 }
 
+impl TaskView {
+    /// A task that nobody runs.
+    pub fn unassigned(config: Properties) -> Self {
+        Self {
+            status: Status::of(State::Unassigned),
+            config,
+            progress: Progress::default(),
+            metrics: Metrics::default(),
+        }
+    }
+}
+
 enum Write {
     Connector(String, Option<Status>),
     Task(String, u32, Option<Status>),
     Topic(String, u32, String),
+    ForgetTopics(String, BTreeSet<String>),
+    Flush(oneshot::Sender<()>),
 }
 
 /// The board. Readers copy; writers hold the lock for a few assignments.
@@ -64,10 +79,16 @@ impl Board {
         let (writes, mut waiting) = channel(WRITES_WAITING_MAX);
         let writer = tokio::spawn(async move {
             while let Some(write) = waiting.recv().await {
-                let result = match &write {
-                    Write::Connector(name, status) => store.connector(name, status.as_ref()).await,
-                    Write::Task(name, task, status) => store.task(name, *task, status.as_ref()).await,
-                    Write::Topic(name, task, topic) => store.topic(name, *task, topic, clock.now_ms()).await,
+                let result = match write {
+                    Write::Connector(name, status) => store.connector(&name, status.as_ref()).await,
+                    Write::Task(name, task, status) => store.task(&name, task, status.as_ref()).await,
+                    Write::Topic(name, task, topic) => store.topic(&name, task, &topic, clock.now_ms()).await,
+                    Write::ForgetTopics(name, topics) => store.forget_topics(&name, &topics).await,
+                    Write::Flush(done) => {
+                        // Whoever asked may have stopped waiting.
+                        let _ = done.send(());
+                        Ok(())
+                    }
                 };
                 if let Err(error) = result {
                     tracing::warn!(%error, "a status was not stored");
@@ -98,7 +119,7 @@ impl Board {
         self.read(|views| views.keys().cloned().collect())
     }
 
-    /// Sets a connector's configuration, and adds it when it is new.
+    /// Sets a connector's configuration, and adds it when it is new: `true` then.
     pub fn configure(
         &self,
         name: &str,
@@ -106,12 +127,13 @@ impl Board {
         class: &str,
         kind: &'static str,
         topics: BTreeSet<String>,
-    ) {
+    ) -> bool {
         self.write(|views| match views.get_mut(name) {
             Some(view) => {
                 view.config = config;
                 class.clone_into(&mut view.class);
                 view.kind = kind;
+                false
             }
             None => {
                 let status = Status::of(State::Unassigned);
@@ -127,8 +149,9 @@ impl Board {
                         topics,
                     },
                 );
+                true
             }
-        });
+        })
     }
 
     /// Removes a connector.
@@ -140,6 +163,29 @@ impl Board {
             self.store(Write::Task(name.to_owned(), *task, None));
         }
         self.store(Write::Connector(name.to_owned(), None));
+        if !view.topics.is_empty() {
+            self.store(Write::ForgetTopics(name.to_owned(), view.topics));
+        }
+    }
+
+    /// Nobody runs a connector any more, nor its tasks: its own status and theirs say so. A stopped one stays STOPPED.
+    pub fn unassigned(&self, name: &str) {
+        let Some(view) = self.get(name) else { return };
+        for task in view.tasks.keys() {
+            self.task(name, *task, Status::of(State::Unassigned));
+        }
+        if view.status.state != State::Stopped {
+            self.connector(name, Status::of(State::Unassigned));
+        }
+    }
+
+    /// Waits until every status set before is stored, or could not be.
+    pub async fn flush(&self) {
+        let (done, stored) = oneshot::channel();
+        if self.writes.send(Write::Flush(done)).await.is_ok() {
+            // A writer that is gone has nothing left to store.
+            let _ = stored.await;
+        }
     }
 
     /// Sets a connector's status.

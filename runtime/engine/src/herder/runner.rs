@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use rowtide_api::config::Reader;
-use rowtide_api::context::{Metrics, Progress};
 use rowtide_api::erased::BoxFuture;
 use rowtide_api::source::TaskSpec;
 use rowtide_api::{Error, Properties};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::start::{Opened, TaskJob, WorkerParts};
 use super::task::TaskHandle;
 use crate::connector::keys::Common;
-use crate::failure::{Backoff, trace};
+use crate::failure::{Backoff, trace, wait_after};
 use crate::plugins::ConnectorPlugin;
 use crate::status::TaskView;
-use crate::store::config::TargetState;
+use crate::store::config::{ConfigStore, TargetState};
 use crate::store::status::{State, Status};
 
 /// What a runner is told. Orders are carried out in the order they arrive.
@@ -44,18 +45,40 @@ struct Active {
 
 struct Runner {
     parts: Arc<WorkerParts>,
+    configs: Arc<Mutex<ConfigStore>>,
     name: Arc<str>,
     config: Properties,
     target: TargetState,
     active: Option<Active>,
 }
 
-type Starting = BoxFuture<'static, Result<(Opened, Common, Vec<TaskSpec>), Error>>;
+/// A connector that was opened, and its planned tasks: what each is to do, and its configuration as readers see it.
+struct Planned {
+    opened: Opened,
+    common: Common,
+    tasks: Vec<(TaskSpec, Properties)>,
+}
+
+type Starting = BoxFuture<'static, Result<Planned, Error>>;
 
 /// Runs a connector until it is shut down or the herder is gone.
-pub(super) async fn run(parts: Arc<WorkerParts>, name: Arc<str>, mut orders: Orders) {
+///
+/// `predecessor` runs a deleted connector of this name: its last write is settled before the first of this one.
+pub(super) async fn run(
+    parts: Arc<WorkerParts>,
+    configs: Arc<Mutex<ConfigStore>>,
+    name: Arc<str>,
+    mut orders: Orders,
+    predecessor: Option<JoinHandle<()>>,
+) {
+    if let Some(predecessor) = predecessor
+        && predecessor.await.is_err()
+    {
+        tracing::error!(connector = %name, "stopping the deleted connector of this name panicked");
+    }
     let mut runner = Runner {
         parts,
+        configs,
         name,
         config: Properties::new(),
         target: TargetState::Stopped,
@@ -87,6 +110,7 @@ pub(super) async fn run(parts: Arc<WorkerParts>, name: Arc<str>, mut orders: Ord
             Some(Order::Target(target)) => starting = runner.retarget(target, starting).await,
             Some(Order::Restart { connector, tasks }) => {
                 if connector && runner.target != TargetState::Stopped {
+                    runner.show_restart();
                     runner.stop_tasks().await;
                     starting = runner.start();
                 } else {
@@ -114,21 +138,28 @@ impl Runner {
             board.connector(&self.name, Status::of(State::Stopped));
             return None;
         }
-        board.connector(&self.name, Status::of(State::Unassigned));
-        let (parts, name, config) = (self.parts.clone(), self.name.clone(), self.config.clone());
-        Some(Box::pin(async move { open(&parts, &name, &config).await }))
+        board.unassigned(&self.name);
+        let (parts, configs) = (self.parts.clone(), self.configs.clone());
+        let (name, config) = (self.name.clone(), self.config.clone());
+        Some(Box::pin(
+            async move { open(&parts, &configs, &name, &config).await },
+        ))
     }
 
-    async fn started(&mut self, started: Result<(Opened, Common, Vec<TaskSpec>), Error>) {
-        let (opened, common, specs) = match started {
-            Ok(started) => started,
+    async fn started(&mut self, started: Result<Planned, Error>) {
+        let Planned {
+            opened,
+            common,
+            tasks,
+        } = match started {
+            Ok(planned) => planned,
             Err(error) => return self.failed(&error),
         };
-        let jobs: BTreeMap<u32, Arc<TaskJob>> = specs
-            .into_iter()
-            .enumerate()
-            .map(|(number, spec)| {
-                let number = number as u32;
+        let mut views = BTreeMap::new();
+        let jobs: BTreeMap<u32, Arc<TaskJob>> = (0..)
+            .zip(tasks)
+            .map(|(number, (spec, config))| {
+                let view = TaskView::unassigned(config);
                 let job = TaskJob {
                     parts: self.parts.clone(),
                     name: self.name.clone(),
@@ -137,13 +168,13 @@ impl Runner {
                     common: common.clone(),
                     opened: opened.share(),
                     spec,
-                    metrics: Metrics::default(),
-                    progress: Progress::default(),
+                    metrics: view.metrics.clone(),
+                    progress: view.progress.clone(),
                 };
+                views.insert(number, view);
                 (number, Arc::new(job))
             })
             .collect();
-        let views = jobs.iter().map(|(number, job)| (*number, view(job))).collect();
         self.parts.board.plan(&self.name, views);
         self.parts.board.connector(&self.name, Status::of(self.state()));
         let paused = self.target == TargetState::Paused;
@@ -157,7 +188,6 @@ impl Runner {
 
     fn failed(&self, error: &Error) {
         tracing::error!(connector = %self.name, %error, causes = ?error.chain(), "the connector failed");
-        self.parts.board.plan(&self.name, BTreeMap::new());
         self.parts
             .board
             .connector(&self.name, Status::failed(trace(error)));
@@ -194,6 +224,14 @@ impl Runner {
                 }
                 starting
             }
+        }
+    }
+
+    fn show_restart(&self) {
+        let (board, restarting) = (&self.parts.board, Status::of(State::Restarting));
+        board.connector(&self.name, restarting.clone());
+        for number in self.active.iter().flat_map(|active| active.jobs.keys()) {
+            board.task(&self.name, *number, restarting.clone());
         }
     }
 
@@ -248,95 +286,102 @@ impl Runner {
         let Some(active) = self.active.take() else { return };
         let deadline = Instant::now() + self.parts.shutdown_timeout;
         active.tasks.values().for_each(TaskHandle::stop);
-        for task in active.tasks.into_values() {
-            task.stopped(deadline).await;
-        }
+        join_all(active.tasks.into_values().map(|task| task.stopped(deadline))).await;
     }
 }
 
-/// Opens the connector and plans its tasks; retriable failures are tried again, visibly.
+/// Opens the connector, plans its tasks and stores the plan; retriable failures are tried again, visibly.
 async fn open(
     parts: &WorkerParts,
+    configs: &Mutex<ConfigStore>,
     name: &str,
     config: &Properties,
-) -> Result<(Opened, Common, Vec<TaskSpec>), Error> {
+) -> Result<Planned, Error> {
     let class = config.get("connector.class").unwrap_or_default().trim();
     let plugin = parts.validator.plugins.connector(class).map_err(Error::fatal)?;
     let common = Common::read(&mut Reader::new(config), &plugin)
         .ok_or_else(|| Error::fatal(format!("the configuration of {name} is invalid")).hint("validate it"))?;
     let mut backoff = Backoff::new(name.len() as u64);
     loop {
-        let error = match open_once(&plugin, config, &common).await {
-            Ok((opened, specs)) => return checked(common, opened, specs),
+        let error = match open_once(&plugin, configs, config, &common).await {
             Err(error) if error.is_retriable() => error,
-            Err(error) => return Err(error),
+            end => return end,
         };
-        let wait = backoff.next_wait();
-        tracing::warn!(connector = name, %error, causes = ?error.chain(), wait_ms = wait.as_millis() as u64, "opening the connector again");
+        let wait = wait_after(&mut backoff, "opening the connector", &error);
+        let waiting = Status {
+            state: State::Unassigned,
+            trace: Some(trace(&error)),
+        };
+        parts.board.connector(name, waiting);
         tokio::time::sleep(wait).await;
     }
 }
 
 async fn open_once(
     plugin: &ConnectorPlugin,
+    configs: &Mutex<ConfigStore>,
     config: &Properties,
     common: &Common,
-) -> Result<(Opened, Vec<TaskSpec>), Error> {
-    match plugin {
+) -> Result<Planned, Error> {
+    let (opened, specs) = match plugin {
         ConnectorPlugin::Source(source) => {
             let connector = (source.open)(config)?;
-            // A scheduled source runs one run at a time, so its plan is one task, whatever tasks.max says.
-            let specs = connector.plan(common.tasks_max).await?;
-            let specs = if source.scheduled {
-                specs.into_iter().take(1).collect()
-            } else {
-                specs
-            };
-            Ok((Opened::Source(connector.into()), specs))
+            let mut specs = connector.plan(common.tasks_max).await?;
+            if source.scheduled {
+                // One run at a time, so its plan is one task, whatever tasks.max says.
+                specs.truncate(1);
+            }
+            (Opened::Source(connector.into()), specs)
         }
         ConnectorPlugin::Sink(sink) => {
             let connector = (sink.open)(config)?;
             let specs = (0..common.tasks_max.get()).map(|_| TaskSpec::default()).collect();
-            Ok((Opened::Sink(connector.into()), specs))
+            (Opened::Sink(connector.into()), specs)
         }
-    }
+    };
+    check_count(common, specs.len())?;
+    let tasks: Vec<_> = specs
+        .into_iter()
+        .map(|spec| {
+            let config = task_config(config, &spec, plugin.task_class());
+            (spec, config)
+        })
+        .collect();
+    let stored = tasks.iter().map(|(_, config)| config.clone()).collect();
+    configs.lock().await.set_tasks(&common.name, stored).await?;
+    Ok(Planned {
+        opened,
+        common: common.clone(),
+        tasks,
+    })
 }
 
-fn checked(
-    common: Common,
-    opened: Opened,
-    specs: Vec<TaskSpec>,
-) -> Result<(Opened, Common, Vec<TaskSpec>), Error> {
-    if specs.len() as u64 <= u64::from(common.tasks_max.get()) {
-        return Ok((opened, common, specs));
+fn check_count(common: &Common, tasks: usize) -> Result<(), Error> {
+    if tasks as u64 <= u64::from(common.tasks_max.get()) {
+        return Ok(());
     }
     let text = format!(
-        "The connector {} has generated {} tasks, which is greater than {}, the maximum number of tasks it is configured to create.",
-        common.name,
-        specs.len(),
-        common.tasks_max
+        "The connector {} has generated {tasks} tasks, which is greater than {}, the maximum number of tasks it is configured to create.",
+        common.name, common.tasks_max
     );
     if common.tasks_max_enforce {
         return Err(Error::fatal(text).hint("raise tasks.max"));
     }
     tracing::warn!("{text}");
-    Ok((opened, common, specs))
+    Ok(())
 }
 
-fn view(job: &TaskJob) -> TaskView {
-    let mut config = job.config.clone();
-    for (key, value) in job.spec.0.iter() {
-        config.set(key, value);
+/// The connector's configuration with the task's share, and the class under which Connect knows the task.
+fn task_config(config: &Properties, spec: &TaskSpec, class: &str) -> Properties {
+    let mut task = config.clone();
+    for (key, value) in spec.0.iter() {
+        task.set(key, value);
     }
-    TaskView {
-        status: Status::of(State::Unassigned),
-        config,
-        progress: job.progress.clone(),
-        metrics: job.metrics.clone(),
-    }
+    task.set("task.class", class);
+    task
 }
 
-async fn wait(starting: &mut Option<Starting>) -> Result<(Opened, Common, Vec<TaskSpec>), Error> {
+async fn wait(starting: &mut Option<Starting>) -> Result<Planned, Error> {
     match starting {
         Some(running) => {
             let done = running.await;

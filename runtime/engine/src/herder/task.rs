@@ -1,25 +1,33 @@
 //! Supervises one task: attempts, back-off between them, the status readers see, and a boundary for panics.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rowtide_api::Error;
 use rowtide_api::source::Run;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::scheduled;
 use super::start::TaskJob;
 use crate::control::Control;
-use crate::failure::{Backoff, trace};
+use crate::failure::{Backoff, trace, wait_after};
 use crate::source::worker::SourceEnd;
 use crate::store::status::{State, Status};
+
+/// After its deadline a task gets this long to be dropped: its futures end at their next await, which is at once unless
+/// code of the connector blocks its thread.
+const DROP_WAIT: Duration = Duration::from_secs(2);
 
 /// A running task.
 pub(super) struct TaskHandle {
     stop: CancellationToken,
+    /// Cancelled past the deadline: what runs is dropped where it stands.
+    abandon: CancellationToken,
     paused: watch::Sender<bool>,
     join: JoinHandle<()>,
 }
@@ -27,14 +35,15 @@ pub(super) struct TaskHandle {
 impl TaskHandle {
     /// Starts supervising a task.
     pub(super) fn spawn(job: Arc<TaskJob>, paused: bool) -> Self {
-        let stop = CancellationToken::new();
+        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         let (control, switch) = Control::new(stop.clone(), paused);
         let span = tracing::info_span!("task", connector = %job.name, task = job.number);
-        let join = tokio::spawn(supervise(job, control).instrument(span));
+        let supervised = supervise(job, control, abandon.clone()).instrument(span);
         Self {
             stop,
+            abandon,
             paused: switch,
-            join,
+            join: tokio::spawn(supervised),
         }
     }
 
@@ -48,14 +57,18 @@ impl TaskHandle {
         self.stop.cancel();
     }
 
-    /// Waits until it has stopped; past the deadline it is dropped where it stands.
+    /// Waits until it has stopped; past the deadline it is dropped where it stands, and that is waited for too: its
+    /// successor starts when it can write nothing more.
     pub(super) async fn stopped(mut self, deadline: tokio::time::Instant) {
-        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-        if timeout(left, &mut self.join).await.is_err() {
-            tracing::warn!("a task did not stop in time and is dropped");
-            self.join.abort();
-            // An aborted task ends at its next await; sockets are freed by its drop.
-            let _ = (&mut self.join).await;
+        if timeout_at(deadline, &mut self.join).await.is_ok() {
+            return;
+        }
+        tracing::warn!("a task did not stop in time and is dropped");
+        self.abandon.cancel();
+        if timeout(DROP_WAIT, &mut self.join).await.is_err() {
+            tracing::error!(
+                "a task blocks its thread and cannot be dropped; this is a defect of its connector"
+            );
         }
     }
 }
@@ -63,16 +76,22 @@ impl TaskHandle {
 impl Drop for TaskHandle {
     fn drop(&mut self) {
         self.stop.cancel();
-        self.join.abort();
+        self.abandon.cancel();
     }
 }
 
-async fn supervise(job: Arc<TaskJob>, control: Control) {
-    let end = if job.common.interval.is_some() {
-        scheduled::run(&job, &control).await
-    } else {
-        attempts(&job, &control, None).await
+async fn supervise(job: Arc<TaskJob>, control: Control, abandon: CancellationToken) {
+    let supervisor = Supervisor {
+        job,
+        control,
+        abandon,
     };
+    let end = if supervisor.job.common.interval.is_some() {
+        scheduled::run(&supervisor).await
+    } else {
+        supervisor.attempts(None).await
+    };
+    let Supervisor { job, control, .. } = supervisor;
     let (board, name) = (&job.parts.board, &*job.name);
     match end {
         Ok(SourceEnd::Stopped) => board.task(name, job.number, Status::of(State::Unassigned)),
@@ -88,64 +107,102 @@ async fn supervise(job: Arc<TaskJob>, control: Control) {
     }
 }
 
-/// Attempts until one ends without a retriable error.
-pub(super) async fn attempts(
-    job: &Arc<TaskJob>,
-    control: &Control,
-    run: Option<&Run>,
-) -> Result<SourceEnd, Error> {
-    let mut backoff = Backoff::new(u64::from(job.number) + job.name.len() as u64);
-    loop {
-        let error = match attempt(job, control, run).await {
-            Err(error) if error.is_retriable() => error,
-            end => return end,
-        };
-        let wait = backoff.next_wait();
-        tracing::warn!(%error, causes = ?error.chain(), attempt = backoff.attempts(), wait_ms = wait.as_millis() as u64, "starting the task again");
+/// A task, and how it is told to stop.
+pub(super) struct Supervisor {
+    pub(super) job: Arc<TaskJob>,
+    pub(super) control: Control,
+    abandon: CancellationToken,
+}
+
+impl Supervisor {
+    /// Attempts until one ends without a retriable error.
+    pub(super) async fn attempts(&self, run: Option<&Run>) -> Result<SourceEnd, Error> {
+        let end = self.until_done("the task", || self.attempt(run)).await?;
+        Ok(end.unwrap_or(SourceEnd::Stopped))
+    }
+
+    /// Does it again until it succeeds or fails for good; `None` when the task is stopped meanwhile.
+    pub(super) async fn until_done<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        doing: &str,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<Option<T>, Error> {
+        let job = &self.job;
+        let mut backoff = Backoff::new(u64::from(job.number) + job.name.len() as u64);
+        loop {
+            let error = match attempt().await {
+                Err(error) if error.is_retriable() => error,
+                end => return end.map(Some),
+            };
+            let wait = wait_after(&mut backoff, doing, &error);
+            self.show_waiting(&error);
+            tokio::select! {
+                biased;
+                // 1. Stop wins.
+                () = self.control.stop.cancelled() => return Ok(None),
+                // 2. The wait.
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// A task that has run stays RUNNING, degraded; one that has not started yet says in its status why.
+    fn show_waiting(&self, error: &Error) {
+        let job = &self.job;
         job.progress.degraded(error.to_string());
-        tokio::select! {
+        let view = job.parts.board.get(&job.name);
+        let task = view.as_ref().and_then(|view| view.tasks.get(&job.number));
+        if task.is_some_and(|task| matches!(task.status.state, State::Unassigned | State::Restarting)) {
+            let waiting = Status {
+                state: State::Unassigned,
+                trace: Some(trace(error)),
+            };
+            job.parts.board.task(&job.name, job.number, waiting);
+        }
+    }
+
+    /// One attempt in a task of its own: a panic ends the attempt, never the worker.
+    async fn attempt(&self, run: Option<&Run>) -> Result<SourceEnd, Error> {
+        let (own, inner, run) = (self.job.clone(), self.control.clone(), run.cloned());
+        let mut boundary = JoinSet::new();
+        boundary.spawn(
+            async move {
+                let running = own.clone();
+                own.attempt(inner, run, move || show_running(&running)).await
+            }
+            .in_current_span(),
+        );
+        let end = tokio::select! {
             biased;
-            // 1. Stop wins.
-            () = control.stop.cancelled() => return Ok(SourceEnd::Stopped),
-            // 2. The wait.
-            () = tokio::time::sleep(wait) => {}
+            // 1. Past the deadline nothing is waited for but the drop itself.
+            () = self.abandon.cancelled() => {
+                boundary.shutdown().await;
+                return Ok(SourceEnd::Stopped);
+            }
+            // 2. The attempt.
+            end = boundary.join_next() => end,
+        };
+        match end {
+            Some(Ok(end)) => end,
+            Some(Err(panic)) if panic.is_panic() => {
+                let payload = panic.into_panic();
+                let text = panic_text(&*payload);
+                Err(Error::fatal(format!("the task panicked: {text}"))
+                    .hint("this is a defect of Rowtide; the offset stays"))
+            }
+            Some(Err(_)) | None => Ok(SourceEnd::Stopped),
         }
     }
 }
 
-/// One attempt in a task of its own: a panic ends the attempt, never the worker.
-async fn attempt(job: &Arc<TaskJob>, control: &Control, run: Option<&Run>) -> Result<SourceEnd, Error> {
-    let (own, inner, run) = (job.clone(), control.clone(), run.cloned());
-    let mut boundary = JoinSet::new();
-    boundary.spawn(
-        async move {
-            let running = own.clone();
-            let started = move || {
-                let state = if inner_paused(&running) {
-                    State::Paused
-                } else {
-                    State::Running
-                };
-                running.progress.recovered();
-                running
-                    .parts
-                    .board
-                    .task(&running.name, running.number, Status::of(state));
-            };
-            own.attempt(inner, run, started).await
-        }
-        .in_current_span(),
-    );
-    match boundary.join_next().await {
-        Some(Ok(end)) => end,
-        Some(Err(panic)) if panic.is_panic() => {
-            let payload = panic.into_panic();
-            let text = panic_text(&*payload);
-            Err(Error::fatal(format!("the task panicked: {text}"))
-                .hint("this is a defect of Rowtide; the offset stays"))
-        }
-        Some(Err(_)) | None => Ok(SourceEnd::Stopped),
-    }
+fn show_running(job: &TaskJob) {
+    let state = if inner_paused(job) {
+        State::Paused
+    } else {
+        State::Running
+    };
+    job.progress.recovered();
+    job.parts.board.task(&job.name, job.number, Status::of(state));
 }
 
 fn inner_paused(job: &TaskJob) -> bool {
