@@ -27,6 +27,7 @@ pub mod convert;
 pub mod data;
 pub mod erased;
 pub mod error;
+pub mod failpoint;
 pub mod offset;
 pub mod plugin;
 pub mod record;

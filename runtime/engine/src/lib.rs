@@ -19,7 +19,6 @@
 pub mod chain;
 pub mod connector;
 pub mod control;
-pub mod failpoint;
 pub mod failure;
 pub mod herder;
 pub mod metrics;

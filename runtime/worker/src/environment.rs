@@ -56,7 +56,7 @@ pub(crate) fn arm_failpoint() {
     };
     let (point, passes) = text.split_once(':').unwrap_or((&text, "0"));
     tracing::warn!(point, passes, "failpoint armed");
-    rowtide_engine::failpoint::arm(point, passes.parse().unwrap_or(0));
+    rowtide_api::failpoint::arm(point, passes.parse().unwrap_or(0), || std::process::abort());
 }
 
 /// This build has no failpoints.

@@ -1,1 +1,3 @@
 //! Kill tests with a ledger.
+
+pub mod points;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use rowtide_api::failpoint;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -155,6 +156,7 @@ impl Worker {
     fn ended(&mut self, (attempts, ended): Ended) {
         match ended {
             Ok(()) => {
+                failpoint::hit("cassandra.written");
                 self.shared.succeeded();
                 let counters = &self.shared.counters;
                 let sent = &attempts.group.sent;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rowtide_api::sink::{PutReport, SinkRecord};
-use rowtide_api::{Error, RecordError};
+use rowtide_api::{Error, RecordError, failpoint};
 use tokio_postgres::types::ToSql;
 
 use super::config::{SinkConfig, Target};
@@ -160,8 +160,11 @@ impl Writer {
                 }
             }
         }
+        failpoint::hit("postgres_sink.before_commit");
         // Deferred constraints speak here.
-        self.command("COMMIT").await
+        self.command("COMMIT").await?;
+        failpoint::hit("postgres_sink.committed");
+        Ok(())
     }
 
     /// Executes a run behind a savepoint; refused, each half on its own, down to the record.

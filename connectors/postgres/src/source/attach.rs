@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowtide_api::{Error, ResultExt};
+use rowtide_api::{Error, ResultExt, failpoint};
 
 use super::catalogue::{self, Published, Structures, TableRow};
 use super::config::{SnapshotMode, SourceConfig};
@@ -175,6 +175,7 @@ async fn captured(
         server.standby,
     )
     .await?;
+    failpoint::hit("postgres.publication_ready");
     if first_start && !tables.is_empty() && !publication::covers_any(&published, &tables) {
         return Err(Error::fatal(format!(
             "publication {} publishes none of the captured tables",
@@ -371,6 +372,7 @@ async fn prepare_snapshot(
         (temporary_name(&config.slot.name), Lifetime::Temporary)
     };
     let created = slot::create(&mut wire, &name, lifetime, config.slot.create_timeout).await?;
+    failpoint::hit("postgres.slot_created");
     let rows = query
         .rows(
             &slot::slot_sql(&name, server.version),

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rowtide_api::context::{Counter, Gauge};
 use rowtide_api::source::{SourceBatch, SourceContext, SourceTask};
-use rowtide_api::{Error, SourceOffset, SourcePartition};
+use rowtide_api::{Error, SourceOffset, SourcePartition, failpoint};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -216,14 +216,19 @@ impl PostgresTask {
             State::Snapshot(snapshot) => match snapshot.next(now_ns()).await? {
                 Some(batch) => {
                     self.position = Some(snapshot.position().clone());
+                    failpoint::hit("postgres.snapshot_batch");
                     return Ok(Some(batch));
                 }
                 None if self.config.snapshot_mode == SnapshotMode::InitialOnly => self.state = State::Idle,
-                // Attaching again checks the slot once more, which is cheap after a snapshot.
-                None => self.state = self.attach(),
+                None => {
+                    failpoint::hit("postgres.snapshot_complete");
+                    // Attaching again checks the slot once more, which is cheap after a snapshot.
+                    self.state = self.attach();
+                }
             },
             State::Opening { system, stream } => {
                 let (query, stream, position) = stream.wait().await?;
+                failpoint::hit("postgres.stream_opened");
                 let system = system.clone();
                 self.state = self.streaming(query, &system, stream, position);
             }

@@ -1,7 +1,7 @@
 //! Runs a scheduled source: one run at a time, on the slots of its interval, each with a durable record.
 
 use rowtide_api::source::{Run, Trigger};
-use rowtide_api::{Error, Properties, SourcePartition};
+use rowtide_api::{Error, Properties, SourcePartition, failpoint};
 
 use super::start::TaskJob;
 use super::task::Supervisor;
@@ -82,6 +82,7 @@ async fn one_run(supervisor: &Supervisor, mut record: RunRecord) -> Result<Sourc
         return Ok(SourceEnd::Stopped);
     }
     tracing::info!(slot, attempt = record.attempt, "run started");
+    failpoint::hit("run.started");
     job.progress.phase(format!("run {slot}"));
     let run = Run {
         slot_ms: record.slot_ms,
@@ -106,12 +107,15 @@ async fn one_run(supervisor: &Supervisor, mut record: RunRecord) -> Result<Sourc
             record.error = Some(error.to_string());
         }
     }
+    failpoint::hit("run.ended");
     let stored = put(supervisor, &record).await?;
+    failpoint::hit("run.recorded");
     count(job, &record);
     tracing::info!(slot, records = record.records, state = ?record.state, "run ended");
     if !stored || end.is_ok() && !forget_offset(supervisor, &partition).await? {
         return Ok(SourceEnd::Stopped);
     }
+    failpoint::hit("run.offset_removed");
     end
 }
 

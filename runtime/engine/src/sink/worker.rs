@@ -5,10 +5,10 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowtide_api::Error;
 use rowtide_api::context::{Limits, Progress as TaskProgress};
 use rowtide_api::erased::{AnySinkTask, BoxFuture};
 use rowtide_api::sink::{Partition, SinkBatch, Ticket};
+use rowtide_api::{Error, failpoint};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
@@ -18,7 +18,6 @@ use super::progress::{Position, Progress};
 use super::settle::{Ended, settle};
 use crate::chain::Chain;
 use crate::control::Control;
-use crate::failpoint;
 use crate::failure::Retry;
 use crate::metrics::SinkCounters;
 use crate::observer::Observer;

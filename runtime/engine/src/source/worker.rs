@@ -8,7 +8,7 @@ use std::time::Duration;
 use rowtide_api::context::Progress;
 use rowtide_api::erased::{AnySourceTask, BoxFuture};
 use rowtide_api::source::{SourceBatch, Unit};
-use rowtide_api::{Error, SourceOffset, SourcePartition};
+use rowtide_api::{Error, SourceOffset, SourcePartition, failpoint};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
@@ -16,7 +16,6 @@ use super::ledger::{BatchId, Ledger, LedgerError, Resolution};
 use super::send::{Cursor, Sent};
 use crate::chain::Chain;
 use crate::control::Control;
-use crate::failpoint;
 use crate::failure::{Place, Retry, Stage, bytes_text, tolerance_exceeded};
 use crate::metrics::SourceCounters;
 use crate::observer::Observer;

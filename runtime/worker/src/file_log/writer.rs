@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use rowtide_api::{Error, ResultExt};
+use rowtide_api::{Error, ResultExt, failpoint};
 use rowtide_engine::ports::LogRecord;
 use tokio::sync::oneshot;
 
@@ -163,6 +163,7 @@ impl Writer {
             return;
         }
         let written = self.write(lines.as_bytes());
+        failpoint::hit("state.synced");
         for (section, records, reply) in appended {
             if written.is_ok() {
                 records.into_iter().for_each(|record| self.apply(section, record));
@@ -178,6 +179,7 @@ impl Writer {
             .file
             .seek(SeekFrom::Start(self.end))
             .and_then(|_| self.file.write_all(bytes))
+            .inspect(|()| failpoint::hit("state.appended"))
             .and_then(|()| self.file.sync_data());
         match written {
             Ok(()) => {
@@ -241,7 +243,9 @@ impl Writer {
         file.write_all(text.as_bytes())
             .and_then(|()| file.sync_all())
             .retriable(doing.clone())?;
+        failpoint::hit("state.before_rename");
         std::fs::rename(&new, &self.path).retriable(doing.clone())?;
+        failpoint::hit("state.renamed");
         sync_folder(&self.path).retriable(doing)?;
         (self.file, self.end) = (file, text.len() as u64);
         Ok(())

@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rowtide_api::failpoint;
 use tokio::sync::Mutex;
 
 use super::file_format::{HEADER, ScanError, line, scan};
@@ -159,6 +160,7 @@ impl Inner {
             return Err(LogError::Unclear(self.path.clone()));
         }
         self.write(&line(records).map_err(LogError::Unfit)?)?;
+        failpoint::hit("registry.synced");
         for record in records {
             count(&mut self.live, record);
         }
@@ -175,7 +177,9 @@ impl Inner {
 
     /// Writes at the end and waits for the disk, or leaves the file as it was.
     fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        let outcome = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        let written = self.file.write_all(bytes);
+        failpoint::hit("registry.appended");
+        let outcome = written.and_then(|()| self.file.sync_data());
         let Err(cause) = outcome else {
             self.end += bytes.len() as u64;
             return Ok(());

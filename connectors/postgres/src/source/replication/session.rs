@@ -8,8 +8,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rowtide_api::Error;
 use rowtide_api::data::Buffer;
+use rowtide_api::{Error, failpoint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -335,6 +335,7 @@ impl Session {
             Ok(written) => written.map_err(broken)?,
             Err(_) => self.too_slow()?,
         }
+        failpoint::hit("postgres.status_sent");
         self.next_status = Instant::now() + self.settings.status_interval;
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Reads the tables: one session, one transaction, one COPY after the other, handed on in bounded parts.
 
 use rowtide_api::data::Buffer;
-use rowtide_api::{Error, ResultExt};
+use rowtide_api::{Error, ResultExt, failpoint};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -86,6 +86,7 @@ async fn read_all(
     wire.query(&begin, "importing the slot's snapshot").await?;
     // Imported: the exporting session has done its part. A temporary slot vanishes with it.
     exporter.close().await;
+    failpoint::hit("postgres.snapshot_begun");
     for (table, select) in selects.iter().enumerate() {
         wire = read_table(wire, table, select, out).await?;
         if out.send(Ok(Part::End(table))).await.is_err() {
