@@ -89,6 +89,15 @@ impl Stack {
     /// # Panics
     /// When a statement fails.
     pub fn sql(&self, database: &str, statements: &str) -> String {
+        self.try_sql(database, statements)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`Stack::sql`], for a server that may be gone.
+    ///
+    /// # Errors
+    /// What `psql` says when a statement fails, or nobody is there.
+    pub fn try_sql(&self, database: &str, statements: &str) -> Result<String, String> {
         let mut psql = Command::new("psql");
         psql.args([
             "-h",
@@ -111,7 +120,7 @@ impl Stack {
             "-f",
             "-",
         ]);
-        output(&mut psql, Some(statements))
+        try_output(&mut psql, Some(statements))
     }
 
     /// Runs CQL statements, each ended by a semicolon; answers the rows, fields separated by tabs.
@@ -140,6 +149,10 @@ fn run(arguments: &[&str], input: Option<&str>) -> String {
 }
 
 fn output(command: &mut Command, input: Option<&str>) -> String {
+    try_output(command, input).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn try_output(command: &mut Command, input: Option<&str>) -> Result<String, String> {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -155,6 +168,8 @@ fn output(command: &mut Command, input: Option<&str>) -> String {
     // A command that read less than it was given says why itself.
     let _ = writer.join();
     let errors = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{command:?}: {}\n{errors}", done.status);
-    String::from_utf8_lossy(&done.stdout).into_owned()
+    if !done.status.success() {
+        return Err(format!("{command:?}: {}\n{errors}", done.status));
+    }
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

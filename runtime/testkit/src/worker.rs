@@ -73,7 +73,9 @@ impl Worker {
             .append(true)
             .open(self.log_path())
             .expect("the log can be opened");
-        let mut command = Command::new(binary());
+        // The worker does not outlive the thread that started it: a test that is killed leaves nothing running.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(binary());
         command
             .arg("standalone")
             .arg(&file)
@@ -86,7 +88,7 @@ impl Worker {
         self.process = Some(
             command
                 .spawn()
-                .expect("the rowtide binary starts; build it, or set ROWTIDE_BIN"),
+                .expect("setpriv (of util-linux) starts the rowtide binary"),
         );
     }
 
@@ -215,6 +217,13 @@ impl Worker {
         samples
             .filter_map(|line| line.rsplit(' ').next()?.parse::<i64>().ok())
             .sum()
+    }
+
+    /// The lines of the log, of all starts, that contain `words`.
+    pub fn log_lines(&self, words: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        let lines = text.lines().filter(|line| line.contains(words));
+        lines.map(str::to_owned).collect()
     }
 
     /// The end of the log.
