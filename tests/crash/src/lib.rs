@@ -1,3 +1,5 @@
-//! Kill tests with a ledger.
+//! Kill tests with a ledger: what has to be, what is in Kafka, and the comparison of both.
 
+pub mod check;
+pub mod model;
 pub mod points;

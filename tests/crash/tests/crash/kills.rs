@@ -1,0 +1,74 @@
+//! Ends the worker, at random or at a named point, and starts it again.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rowtide_testkit::worker::Worker;
+
+use crate::say;
+
+/// A point has to be reached within this time; on a busy machine a start and a rebalance take seconds.
+const REACHED_WITHIN: Duration = Duration::from_secs(40);
+
+/// A fixed sequence that looks random: the same run every time.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// A worker that is killed again and again.
+pub(crate) struct Victim {
+    pub(crate) worker: Worker,
+    pub(crate) dice: Dice,
+    pub(crate) kills: usize,
+}
+
+impl Victim {
+    pub(crate) fn new(worker: Worker) -> Self {
+        Self {
+            worker,
+            dice: Dice(42),
+            kills: 0,
+        }
+    }
+
+    /// SIGKILL, some time after `millis` milliseconds.
+    pub(crate) fn kill_within(&mut self, millis: std::ops::Range<u64>) {
+        let wait = millis.start + self.dice.below(millis.end - millis.start);
+        thread::sleep(Duration::from_millis(wait));
+        self.kill(&format!("at random, {wait} ms after the start"));
+    }
+
+    pub(crate) fn kill(&mut self, why: &str) {
+        self.worker.kill();
+        self.kills += 1;
+        say(&format!("kill {}: {why}", self.kills));
+    }
+
+    /// Starts the worker, which must not run, and waits until it dies at `point`, reached for the time after `passes`
+    /// others. `meanwhile` brings it there.
+    pub(crate) fn die_at(&mut self, point: &str, passes: u64, mut meanwhile: impl FnMut(&Worker)) {
+        self.worker.start_to_die_at(&format!("{point}:{passes}"));
+        let started = Instant::now();
+        while self.worker.is_running() {
+            assert!(
+                started.elapsed() < REACHED_WITHIN,
+                "{point} was not reached\n{}",
+                self.worker.log()
+            );
+            meanwhile(&self.worker);
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.kill(&format!(
+            "{point}, {} ms after the start",
+            started.elapsed().as_millis()
+        ));
+    }
+}

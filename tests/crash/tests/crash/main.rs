@@ -1,0 +1,24 @@
+//! Tests that kill: the worker at random and at every named point, and each server. Both roads, one after the other.
+
+mod history;
+mod ingestion;
+mod kills;
+mod ledger;
+mod topic;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One test at a time: each is as much as the machine can do.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Progress of a test of minutes, shown with `--nocapture` or when it fails.
+#[allow(
+    clippy::print_stderr,
+    reason = "the figures of a kill test belong into its log"
+)]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
