@@ -230,6 +230,7 @@ impl Transactions {
                         Some(plan) => self.builder.insert(at, &plan, buffer, &new)?,
                         None => return Ok(Some(Outcome::Differs)),
                     }
+                    self.passed(Entry::Insert, lsn);
                 }
             }
             Message::Update { relation, old, new } => {
@@ -238,6 +239,7 @@ impl Transactions {
                         Some(plan) => self.builder.update(at, &plan, buffer, old.as_ref(), &new)?,
                         None => return Ok(Some(Outcome::Differs)),
                     }
+                    self.passed(Entry::Update, lsn);
                 }
             }
             Message::Delete { relation, old } => {
@@ -246,6 +248,7 @@ impl Transactions {
                         Some(plan) => self.builder.delete(at, &plan, buffer, &old)?,
                         None => return Ok(Some(Outcome::Differs)),
                     }
+                    self.passed(Entry::Delete, lsn);
                 }
             }
             Message::Begin {
@@ -346,8 +349,14 @@ impl Transactions {
             Verdict::Differs => return Ok(Some((change, None))),
             Verdict::Emit => {}
         }
-        self.passed(entry, lsn);
-        Ok(plan.map(|plan| (change, Some(plan))))
+        match plan {
+            // Passed once its records are built: one that fails has to be read again, whatever was handed out before it.
+            Some(plan) => Ok(Some((change, Some(plan)))),
+            None => {
+                self.passed(entry, lsn);
+                Ok(None)
+            }
+        }
     }
 
     fn count(&mut self, lsn: u64, captured: bool) -> Result<(Change, Verdict), Error> {

@@ -501,3 +501,22 @@ proptest! {
         let _ = run(&mut stream(&settings(|_| {}), start(), 3), &[bytes]);
     }
 }
+
+/// RS-001: what is handed out before a failure ends before the entry that failed, so that a restart reads it again.
+#[test]
+fn an_entry_that_fails_is_not_passed() {
+    let settings = settings(|settings| settings.failure = FailureMode::Fail);
+    let mut transactions = stream(&settings, start(), 100);
+    let unfit = [Col::Text("2"), Col::Text("Bob"), Col::Text("no instant")];
+    let entries = [
+        &one_transaction()[..3],
+        &[(160, encode::insert(USERS, &unfit))][..],
+    ]
+    .concat();
+    assert!(run(&mut transactions, &[frames(&entries)]).is_err());
+    assert!(transactions.has_records());
+    assert_eq!(
+        describe(&[transactions.take_batch()]),
+        ["[200/1] Open 200/1 commit 100"]
+    );
+}
