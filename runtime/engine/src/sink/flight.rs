@@ -139,9 +139,11 @@ impl Flight {
         self.failure.as_ref().filter(|_| !open)
     }
 
-    /// The failure was waited out: putting goes on with the oldest delivery.
+    /// A wait is over: if it was for a failure that no ticket is open of, putting goes on with the oldest delivery.
     pub fn resume(&mut self) {
-        self.failure = None;
+        if self.failure().is_some() {
+            self.failure = None;
+        }
     }
 
     /// Partitions are gone: so are their deliveries and tickets.
@@ -197,6 +199,8 @@ mod tests {
         assert_eq!(put_all(&mut flight), [(0, 1), (1, 1), (2, 1)]);
         flight.failed(DeliveryId(1), Error::retriable("down"));
         assert!(flight.failure().is_none(), "two tickets are open");
+        flight.resume();
+        assert!(!flight.has_next(), "the end of another wait changes nothing");
         assert!(flight.take_next().is_none());
         flight.settled(DeliveryId(0));
         flight.failed(DeliveryId(2), Error::retriable("down too"));
