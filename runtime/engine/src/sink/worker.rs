@@ -228,7 +228,10 @@ impl Worker {
             tokio::select! {
                 biased;
                 // 1. Stop wins; the dropped put may have written, it is not settled.
-                () = stop.cancelled() => break Some(Event::Stop),
+                () = stop.cancelled() => {
+                    self.flight.put_dropped(id);
+                    break Some(Event::Stop);
+                }
                 // 2. Most puts are taken at once.
                 result = &mut put => match result {
                     Ok(()) => break None,
