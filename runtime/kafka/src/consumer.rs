@@ -96,6 +96,19 @@ impl KafkaConsumer {
             .retain(|fetched| !partitions.contains(&fetched.partition));
     }
 
+    /// Records that were just received. Both queues may have filled since the changes were looked at: a change that comes
+    /// before these records is in its queue by now, for the polling thread put it there first.
+    fn fetched(&mut self, fetched: Result<Fetched, Error>) -> Result<ConsumerEvent, Error> {
+        let fetched = fetched?;
+        match self.changes.try_recv() {
+            Ok(change) => {
+                self.kept.push_front(fetched);
+                Ok(self.changed(change))
+            }
+            Err(_) => Ok(ConsumerEvent::Records(fetched)),
+        }
+    }
+
     fn changed(&mut self, change: Change) -> ConsumerEvent {
         match &change.event {
             ConsumerEvent::Revoked(revocation) => self.forget(&revocation.partitions),
@@ -125,7 +138,7 @@ impl Consumer for KafkaConsumer {
                 },
                 // 2. Records.
                 fetched = self.fetches.recv() => match fetched {
-                    Some(fetched) => fetched.map(ConsumerEvent::Records),
+                    Some(fetched) => self.fetched(fetched),
                     None => Err(gone()),
                 },
             }
