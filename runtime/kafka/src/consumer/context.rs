@@ -27,11 +27,18 @@ const COMMITTED_WAIT: Duration = Duration::from_secs(10);
 pub(super) struct Shared {
     pub(super) paused: AtomicBool,
     pub(super) closing: AtomicBool,
+    /// Partitions came, which are not paused whatever the others are.
+    came: AtomicBool,
     /// Partitions that went since the polling thread last looked.
     gone: Mutex<Vec<Partition>>,
 }
 
 impl Shared {
+    /// Whether partitions came since the last call.
+    pub(super) fn take_came(&self) -> bool {
+        self.came.swap(false, Ordering::AcqRel)
+    }
+
     /// The partitions that went since the last call. Written and taken by the polling thread alone.
     pub(super) fn take_gone(&self) -> Vec<Partition> {
         std::mem::take(&mut self.gone.lock().unwrap_or_else(PoisonError::into_inner))
@@ -181,6 +188,7 @@ impl ConsumerContext for Group {
         if list.count() == 0 {
             return;
         }
+        self.shared.came.store(true, Ordering::Release);
         if self.shared.paused.load(Ordering::Acquire)
             && let Err(error) = client.pause(list)
         {

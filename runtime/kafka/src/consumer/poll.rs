@@ -45,7 +45,7 @@ pub(super) fn spawn(
         records_max,
         cut: None,
         held: VecDeque::new(),
-        suspended: false,
+        suspended: Some(false),
         topics: HashMap::new(),
     };
     std::thread::Builder::new()
@@ -63,8 +63,9 @@ struct Poller {
     cut: Option<Fetched>,
     /// Delivered, and for a later fetch: one of another partition, or what came while partitions were being paused.
     held: VecDeque<(Partition, RawRecord)>,
-    /// Partitions are paused at the client, because the engine takes nothing or asked for it.
-    suspended: bool,
+    /// Whether partitions are paused at the client, because the engine takes nothing or asked for it. Unknown since others
+    /// came: what is delivered of those while the engine takes nothing would pile up.
+    suspended: Option<bool>,
     topics: HashMap<String, Arc<str>>,
 }
 
@@ -94,7 +95,7 @@ impl Poller {
                 Err(TrySendError::Full(back)) => self.cut = back.ok(),
             }
             let closing = self.shared.closing.load(Ordering::Acquire);
-            if self.suspended || closing || Instant::now() > deadline {
+            if self.suspended == Some(true) || closing || Instant::now() > deadline {
                 return false;
             }
             std::thread::sleep(STALL_RECHECK);
@@ -103,7 +104,7 @@ impl Poller {
     }
 
     fn suspend(&mut self, suspend: bool) {
-        if suspend == self.suspended {
+        if self.suspended == Some(suspend) {
             return;
         }
         let changed = self.client.assignment().and_then(|list| {
@@ -114,7 +115,7 @@ impl Poller {
             }
         });
         match changed {
-            Ok(()) => self.suspended = suspend,
+            Ok(()) => self.suspended = Some(suspend),
             Err(error) => tracing::warn!(%error, suspend, "pausing or resuming partitions"),
         }
     }
@@ -161,6 +162,9 @@ impl Poller {
     fn poll(&mut self, wait: Duration) -> Option<Result<(Partition, RawRecord), Error>> {
         let client = self.client.clone();
         let polled = client.poll(wait);
+        if self.shared.take_came() {
+            self.suspended = None;
+        }
         let gone = self.shared.take_gone();
         if !gone.is_empty() {
             self.cut.take_if(|cut| gone.contains(&cut.partition));
