@@ -21,6 +21,10 @@ use crate::identifier::{TableName, literal, quoted};
 const CREATION_ATTEMPTS: u32 = 900;
 const CREATION_PAUSE: Duration = Duration::from_secs(2);
 
+/// How often a slot that another session holds is looked at: often enough that a restart on the same machine takes a second
+/// at most, and a query that costs the server nothing.
+const RELEASE_RECHECK: Duration = Duration::from_millis(200);
+
 /// The oldest server this runs against (PG-011).
 const VERSION_MIN: u32 = 120_000;
 
@@ -517,7 +521,7 @@ pub async fn open_stream(
         if errors::sqlstate(&error) != Some("55006") {
             return Err(error);
         }
-        let holder = holder(query, name).await?;
+        let holder = holder(query, name).await?.unwrap_or_else(|| "gone by now".into());
         if left == 0 {
             return Err(
                 Error::fatal(format!("slot {name} is held by another session ({holder})"))
@@ -527,16 +531,28 @@ pub async fn open_stream(
         }
         left -= 1;
         tracing::warn!(slot = %name, holder, "the slot is held by another session; trying again");
-        tokio::time::sleep(config.slot.retry_delay).await;
+        released(query, name, config.slot.retry_delay).await?;
     }
 }
 
-async fn holder(query: &Connection, name: &str) -> Result<String, Error> {
+/// Waits until nobody holds the slot, at most `limit`. The server lets go of it a moment after its consumer died: a worker
+/// that is started again at once meets its own former session.
+async fn released(query: &Connection, name: &str, limit: Duration) -> Result<(), Error> {
+    let deadline = tokio::time::Instant::now() + limit;
+    loop {
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        tokio::time::sleep(RELEASE_RECHECK.min(left)).await;
+        if left <= RELEASE_RECHECK || holder(query, name).await?.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Who holds the slot.
+async fn holder(query: &Connection, name: &str) -> Result<Option<String>, Error> {
     // The oldest form of the query is enough here.
     let rows = query
         .rows(&slot::slot_sql(name, VERSION_MIN), "reading the replication slot")
         .await?;
-    Ok(slot::slot_row(&rows)
-        .and_then(|row| row.holder)
-        .unwrap_or_else(|| "gone by now".into()))
+    Ok(slot::slot_row(&rows).and_then(|row| row.holder))
 }
