@@ -141,7 +141,7 @@ impl<'a, 'r> Context<'a, 'r> {
         }
         self.require_key()?;
         let bound = match self.clock.mode {
-            TimestampMode::Lsn => previous.position,
+            TimestampMode::Lsn => previous.position.map(|position| position.min(self.commit())),
             TimestampMode::Source | TimestampMode::SourceSeq => previous.micros,
             _ => Some(0),
         };
@@ -154,6 +154,14 @@ impl<'a, 'r> Context<'a, 'r> {
             _ => self.stamp(&Origin::default(), &writer)?,
         };
         Ok(Effect::Lone(self.delete(&writer, timestamp)?))
+    }
+
+    /// Where the record's transaction committed, for those of Rowtide's own source: above its own changes, and below every
+    /// change of a transaction that met them. In a replay the partition's clock may be above both already.
+    fn commit(&self) -> i64 {
+        let id = self.header("rowtide.id").and_then(Value::as_str);
+        id.and_then(|id| id.split('/').nth(2)?.parse().ok())
+            .unwrap_or(i64::MAX)
     }
 
     /// CS-072.

@@ -169,6 +169,20 @@ fn a_lone_tombstone_deletes_at_the_partitions_clock() {
     assert_eq!(bench.one(source.tombstone(3)), ["skip tombstone_pair"]);
 }
 
+/// CS-071, RS-006: compaction took the delete that a replay repeats; the row that is created behind it stays.
+#[test]
+fn a_lone_tombstone_of_a_replay_stays_behind_its_own_commit() {
+    let source = Source::plain();
+    let mut bench = Bench::debezium(&[]);
+    bench.one(source.row("u", 2, None, None, 5000));
+    let replayed = with_header(source.tombstone(1), "rowtide.id", "71/1/408/1.1");
+    assert_eq!(bench.one(replayed), ["delete@408 1"]);
+    assert_eq!(
+        bench.one(source.row("c", 1, Some("x"), None, 450)),
+        ["insert@450 1 'x' unset"]
+    );
+}
+
 /// CS-068.
 #[test]
 fn a_mapping_that_drops_part_of_the_source_key_is_refused() {
