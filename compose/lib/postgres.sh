@@ -132,7 +132,22 @@ host replication postgres 127.0.0.1/32 trust
 host all         all      127.0.0.1/32 scram-sha-256
 host replication all      127.0.0.1/32 scram-sha-256
 END
+  pg_more_settings >>"$1/rowtide.conf"
   if ((EUID == 0)); then chown postgres: "$1/rowtide.conf" "$1/pg_hba.conf"; fi
+}
+
+# The lines of STACK_PG_SETTINGS, which win over those above. `$STACK/pg_settings` remembers them for later starts.
+pg_more_settings() {
+  local setting settings=()
+  if [[ -v STACK_PG_SETTINGS ]]; then echo "$STACK_PG_SETTINGS" >"$STACK/pg_settings"; fi
+  [[ -e $STACK/pg_settings ]] || return 0
+  IFS=';' read -r -a settings <"$STACK/pg_settings"
+  for setting in "${settings[@]}"; do
+    [[ $setting =~ ^[[:space:]]*$ ]] && continue
+    [[ $setting =~ ^[[:space:]]*([a-z_]+)[[:space:]]*=[[:space:]]*([^\']*)$ ]] ||
+      die "STACK_PG_SETTINGS wants name=value;… without quotes, not '$setting'"
+    echo "${BASH_REMATCH[1]} = '${BASH_REMATCH[2]}'"
+  done
 }
 
 # As pg_ctl does it: line 1 of postmaster.pid is the server's pid, line 8 its state.

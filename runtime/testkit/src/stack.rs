@@ -37,6 +37,22 @@ impl Stack {
     /// # Panics
     /// As [`Stack::with`].
     pub fn own(services: &[&str]) -> Self {
+        Self::start(services, None)
+    }
+
+    /// The stack of `ROWTIDE_STACK`, or one of one's own whose Postgres runs with these settings (`name=value;…`, over
+    /// those of `compose/stack`).
+    ///
+    /// # Panics
+    /// As [`Stack::with`].
+    pub fn tuned(services: &[&str], postgres: &str) -> Self {
+        match std::env::var_os("ROWTIDE_STACK") {
+            Some(env) => Self::read(Path::new(&env), false),
+            None => Self::start(services, Some(postgres)),
+        }
+    }
+
+    fn start(services: &[&str], postgres: Option<&str>) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "test-{}-{}",
@@ -45,7 +61,9 @@ impl Stack {
         );
         let mut arguments = vec!["up", "--name", name.as_str()];
         arguments.extend(services);
-        run(&arguments, None);
+        let mut up = command(&arguments);
+        up.envs(postgres.map(|settings| ("STACK_PG_SETTINGS", settings)));
+        output(&mut up, None);
         let stack = Self::read(&root().join(format!("target/stack/{name}/env")), true);
         run(&["init", "--name", &name], None);
         stack
@@ -141,11 +159,15 @@ impl Drop for Stack {
 }
 
 fn run(arguments: &[&str], input: Option<&str>) -> String {
+    output(&mut command(arguments), input)
+}
+
+fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(root().join("compose/stack"));
     command
         .args(arguments)
         .env("STACK_OWNER_PID", std::process::id().to_string());
-    output(&mut command, input)
+    command
 }
 
 fn output(command: &mut Command, input: Option<&str>) -> String {
