@@ -76,6 +76,8 @@ pub struct Transactions {
     resume: Resume,
     open: Option<Open>,
     position: Position,
+    /// End of the last commit, seen or loaded with the offset; keep-alives move the position beyond it.
+    last_commit: Option<u64>,
     /// The position of the last batch handed out: where a lost connection goes on.
     handed: Position,
     /// The last batch ended inside a transaction.
@@ -102,6 +104,7 @@ impl Transactions {
             builder,
             resume: Resume::after(&position),
             open: None,
+            last_commit: position.lsn_commit,
             handed: position.clone(),
             position,
             handed_open: false,
@@ -276,12 +279,8 @@ impl Transactions {
             entries: 0,
         });
         self.resume.begin(final_lsn, xid);
-        self.builder.begin(
-            final_lsn,
-            xid,
-            commit_us.saturating_mul(1000),
-            self.position.lsn_commit,
-        );
+        self.builder
+            .begin(final_lsn, xid, commit_us.saturating_mul(1000), self.last_commit);
         Ok(())
     }
 
@@ -295,6 +294,7 @@ impl Transactions {
         }
         // A transaction that was delivered before does not move the position back.
         if self.position.lsn_commit.is_none_or(|commit| end_lsn > commit) {
+            self.last_commit = Some(end_lsn);
             self.committed_up_to(end_lsn);
             self.position.tx_id = Some(i64::from(open.xid));
             self.position.ts_us = Some(open.commit_us);

@@ -330,6 +330,17 @@ fn keep_alives_move_an_idle_position_only() {
     assert!(run(&mut transactions, &[keepalive(800)]).unwrap().is_empty());
 }
 
+/// PG-068: what a keep-alive says about the log's end is no commit.
+#[test]
+fn the_sequence_names_the_last_commit_whatever_keep_alives_said() {
+    let mut transactions = stream(&settings(|_| {}), start(), 100);
+    let batches = run(&mut transactions, &[keepalive(150), frames(&one_transaction())]).unwrap();
+    let value = batches[0].records[0].value.value.as_struct().unwrap();
+    let source = value.get("source").and_then(Value::as_struct).unwrap();
+    let sequence = source.get("sequence").and_then(Value::as_str).unwrap();
+    assert!(sequence.starts_with("[\"100\","), "{sequence}");
+}
+
 /// PG-187: entries of tables that are not captured count.
 #[test]
 fn ordinals_count_what_the_server_sent() {
