@@ -65,6 +65,20 @@ const DRAWING: &[Row] = &[
         ],
         TESTKIT,
     ),
+    // The benchmark drives the parts in process, beside the worker as a process.
+    row(
+        "rowtide-bench",
+        &[
+            "rowtide-api",
+            "rowtide-converters",
+            "rowtide-engine",
+            "rowtide-kafka",
+            "rowtide-postgres",
+            "rowtide-registry",
+            "rowtide-testkit",
+        ],
+        NONE,
+    ),
     // Tests of the whole meet the worker as a process.
     row("rowtide-crash", TESTKIT, NONE),
     row("rowtide-e2e", TESTKIT, NONE),
