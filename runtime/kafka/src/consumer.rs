@@ -1,9 +1,9 @@
 //! The consumer port: a thread of its own polls librdkafka, so that membership never depends on the engine's pace.
 
 mod context;
+mod inbox;
 mod poll;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -16,11 +16,12 @@ use rdkafka::{Offset, TopicPartitionList};
 use rowtide_api::Error;
 use rowtide_api::erased::BoxFuture;
 use rowtide_api::sink::{Note, Partition};
-use rowtide_engine::ports::{CommitError, Consumer, ConsumerEvent, ConsumerSettings, Fetched, Subscription};
-use tokio::sync::mpsc::{Receiver, channel};
+use rowtide_engine::ports::{CommitError, Consumer, ConsumerEvent, ConsumerSettings, Subscription};
+use tokio::sync::mpsc::channel;
 
 use crate::errors::error;
-use context::{Change, Group, Shared};
+use context::{Group, Shared};
+use inbox::Inbox;
 
 /// Committed data only, from the start, and small prefetch queues: the engine holds what is unsettled, librdkafka little.
 pub(crate) const DEFAULTS: [(&str, &str); 9] = [
@@ -46,10 +47,7 @@ type Client = BaseConsumer<Group>;
 pub(crate) struct KafkaConsumer {
     client: Arc<Client>,
     shared: Arc<Shared>,
-    changes: Receiver<Change>,
-    fetches: Receiver<Result<Fetched, Error>>,
-    /// Fetched before a change of the group and still ours.
-    kept: VecDeque<Fetched>,
+    inbox: Inbox,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -79,79 +77,18 @@ pub(crate) fn open(config: &ClientConfig, settings: &ConsumerSettings) -> Result
     Ok(KafkaConsumer {
         client,
         shared,
-        changes,
-        fetches,
-        kept: VecDeque::new(),
+        inbox: Inbox::new(changes, fetches),
         thread: Some(thread),
     })
 }
 
-impl KafkaConsumer {
-    /// Partitions go: what was fetched of them is forgotten. The polling thread waits meanwhile, so nothing new comes.
-    fn forget(&mut self, partitions: &[Partition]) {
-        while let Ok(fetched) = self.fetches.try_recv() {
-            self.kept.extend(fetched.ok());
-        }
-        self.kept
-            .retain(|fetched| !partitions.contains(&fetched.partition));
-    }
-
-    /// Records that were just received. Both queues may have filled since the changes were looked at: a change that comes
-    /// before these records is in its queue by now, for the polling thread put it there first.
-    fn fetched(&mut self, fetched: Result<Fetched, Error>) -> Result<ConsumerEvent, Error> {
-        let fetched = fetched?;
-        match self.changes.try_recv() {
-            Ok(change) => {
-                self.kept.push_front(fetched);
-                Ok(self.changed(change))
-            }
-            Err(_) => Ok(ConsumerEvent::Records(fetched)),
-        }
-    }
-
-    fn changed(&mut self, change: Change) -> ConsumerEvent {
-        match &change.event {
-            ConsumerEvent::Revoked(revocation) => self.forget(&revocation.partitions),
-            ConsumerEvent::Lost(partitions) => self.forget(partitions),
-            ConsumerEvent::Assigned(_) | ConsumerEvent::Records(_) => {}
-        }
-        drop(change.taken);
-        change.event
-    }
-}
-
 impl Consumer for KafkaConsumer {
     fn next(&mut self) -> BoxFuture<'_, Result<ConsumerEvent, Error>> {
-        Box::pin(async move {
-            if let Ok(change) = self.changes.try_recv() {
-                return Ok(self.changed(change));
-            }
-            if let Some(fetched) = self.kept.pop_front() {
-                return Ok(ConsumerEvent::Records(fetched));
-            }
-            tokio::select! {
-                biased;
-                // 1. Group changes first: the thread waits for them.
-                change = self.changes.recv() => match change {
-                    Some(change) => Ok(self.changed(change)),
-                    None => Err(gone()),
-                },
-                // 2. Records.
-                fetched = self.fetches.recv() => match fetched {
-                    Some(fetched) => self.fetched(fetched),
-                    None => Err(gone()),
-                },
-            }
-        })
+        Box::pin(self.inbox.next())
     }
 
     fn next_change(&mut self) -> BoxFuture<'_, Result<ConsumerEvent, Error>> {
-        Box::pin(async move {
-            match self.changes.recv().await {
-                Some(change) => Ok(self.changed(change)),
-                None => Err(gone()),
-            }
-        })
+        Box::pin(self.inbox.next_change())
     }
 
     fn set_paused(&mut self, paused: bool) -> Result<(), Error> {
@@ -195,10 +132,6 @@ impl Drop for KafkaConsumer {
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::Release);
     }
-}
-
-fn gone() -> Error {
-    Error::retriable("the consumer's thread has ended")
 }
 
 fn commit(client: &Client, positions: &[(Partition, i64, Option<Note>)]) -> Result<(), CommitError> {
