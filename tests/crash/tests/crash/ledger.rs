@@ -102,11 +102,11 @@ impl Ledger {
         config
     }
 
-    /// Creates a connector unless it exists; the worker may die meanwhile, and is asked again later.
-    fn ensure(worker: &Worker, name: &str, config: &Value) {
+    /// Creates a connector; whether it exists now. The worker may die meanwhile, and is asked again later.
+    fn create(worker: &Worker, name: &str, config: &Value) -> bool {
         let body = json!({ "name": name, "config": config }).to_string();
-        // 201, 409, or nobody there: all the same.
-        let _ = call(&worker.address, "POST", "/connectors", Some(&body));
+        call(&worker.address, "POST", "/connectors", Some(&body))
+            .is_ok_and(|answer| matches!(answer.status, 201 | 409))
     }
 
     /// One round of a writer: plain changes that leave a TOASTed column alone, a change of it, a key change (which touches
@@ -205,7 +205,7 @@ impl Run {
 
     /// From nothing to the first streamed change. Answers the newest change noted when the slot existed.
     fn before_streaming(&mut self) -> u64 {
-        let (source, sink) = (self.ledger.source(), self.ledger.sink());
+        let mut missing = vec![("source", self.ledger.source()), ("sink", self.ledger.sink())];
         let mut slot_seq = None;
         for point in BEFORE_STREAMING {
             if point == "postgres.snapshot_complete" {
@@ -215,8 +215,11 @@ impl Run {
             }
             let passes = u64::from(point == "postgres.snapshot_batch");
             self.die_at(point, passes, |worker| {
-                Ledger::ensure(worker, "sink", &sink);
-                Ledger::ensure(worker, "source", &source);
+                if let Some((name, config)) = missing.last()
+                    && Ledger::create(worker, name, config)
+                {
+                    missing.pop();
+                }
             });
             if point == "postgres.slot_created" {
                 slot_seq = Some(history::newest(&self.ledger.stack, &self.ledger.name));
@@ -238,10 +241,10 @@ impl Run {
             }
         }
         for point in COMPACTION {
-            let (mut number, sink) = (0, self.padding());
+            let (mut number, mut exists, sink) = (0, false, self.padding());
             self.die_at(point, 0, |worker| {
                 number += 1;
-                pad(worker, &sink, number);
+                exists |= pad(worker, &sink, number, exists);
             });
         }
         self.kill_within(300..1800);
@@ -272,20 +275,19 @@ impl Run {
     }
 }
 
-fn pad(worker: &Worker, config: &Map<String, Value>, number: u64) {
+/// Whether the connector exists now; the worker dies in the middle of one of these calls.
+fn pad(worker: &Worker, config: &Map<String, Value>, number: u64, exists: bool) -> bool {
     let mut config = config.clone();
     let padding = format!("{number}{}", "x".repeat(300_000));
     config.insert("connection.password".into(), padding.into());
-    let body = json!({ "name": "padding", "config": config, "initial_state": "STOPPED" }).to_string();
-    // The worker dies in the middle of one of these.
-    let _ = call(&worker.address, "POST", "/connectors", Some(&body));
-    let config = Value::from(config).to_string();
-    let _ = call(
-        &worker.address,
-        "PUT",
-        "/connectors/padding/config",
-        Some(&config),
-    );
+    let (method, path, body) = if exists {
+        ("PUT", "/connectors/padding/config", Value::from(config))
+    } else {
+        let body = json!({ "name": "padding", "config": config, "initial_state": "STOPPED" });
+        ("POST", "/connectors", body)
+    };
+    call(&worker.address, method, path, Some(&body.to_string()))
+        .is_ok_and(|answer| matches!(answer.status, 200 | 201 | 409))
 }
 
 /// RS-001 to RS-004, RS-006, RS-101, RS-103, RS-115, RS-124, RS-125, PG-198, CS-193: kills during the snapshot, at random,
