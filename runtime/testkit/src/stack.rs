@@ -107,7 +107,15 @@ impl Stack {
     /// # Panics
     /// When a statement fails.
     pub fn sql(&self, database: &str, statements: &str) -> String {
-        self.try_sql(database, statements)
+        self.sql_on("PG", database, statements)
+    }
+
+    /// As [`Stack::sql`], on the server whose addresses begin with `server`: `PG`, or `PG18`.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn sql_on(&self, server: &str, database: &str, statements: &str) -> String {
+        self.run_sql(server, database, statements)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -116,15 +124,13 @@ impl Stack {
     /// # Errors
     /// What `psql` says when a statement fails, or nobody is there.
     pub fn try_sql(&self, database: &str, statements: &str) -> Result<String, String> {
+        self.run_sql("PG", database, statements)
+    }
+
+    fn run_sql(&self, server: &str, database: &str, statements: &str) -> Result<String, String> {
+        let of = |what: &str| self.get(&format!("{server}_{what}"));
         let mut psql = Command::new("psql");
-        psql.args([
-            "-h",
-            self.get("PG_HOST"),
-            "-p",
-            self.get("PG_PORT"),
-            "-U",
-            self.get("PG_USER"),
-        ]);
+        psql.args(["-h", of("HOST"), "-p", of("PORT"), "-U", of("USER")]);
         psql.args([
             "-d",
             database,

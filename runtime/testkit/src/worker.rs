@@ -16,6 +16,7 @@ use crate::stack::root;
 pub struct Worker {
     folder: tempfile::TempDir,
     properties: String,
+    connectors: Vec<PathBuf>,
     /// `host:port` of the REST API.
     pub address: String,
     /// `host:port` of the embedded registry.
@@ -45,10 +46,26 @@ impl Worker {
         Self {
             folder,
             properties,
+            connectors: Vec::new(),
             address,
             registry,
             process: None,
         }
+    }
+
+    /// Writes a file into the worker's folder and names it on the command line from the next start on.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn connector_file(&mut self, name: &str, content: &str) {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, content).expect("the connector file can be written");
+        self.connectors.push(file);
+    }
+
+    /// The file the worker keeps its state in.
+    pub fn state_file(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     /// Starts the process and waits until REST answers.
@@ -79,6 +96,7 @@ impl Worker {
         command
             .arg("standalone")
             .arg(&file)
+            .args(&self.connectors)
             .arg("--log-format")
             .arg("text");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -109,6 +127,22 @@ impl Worker {
         self.process
             .as_mut()
             .is_some_and(|process| matches!(process.try_wait(), Ok(None)))
+    }
+
+    /// Starts the process and waits until it ends by itself; answers its exit code.
+    ///
+    /// # Panics
+    /// When it still runs after half a minute; the message ends with its log.
+    pub fn start_in_vain(&mut self) -> Option<i32> {
+        self.spawn(None);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.is_running() {
+            assert!(Instant::now() < deadline, "the worker runs\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.process
+            .take()
+            .and_then(|mut process| process.wait().ok()?.code())
     }
 
     /// SIGKILL, and waits for the end.

@@ -1,0 +1,16 @@
+//! The whole road on real servers, with the binary as users run it.
+
+mod avro;
+mod bad_input;
+mod cassandra;
+mod changes;
+mod flat;
+mod formats;
+mod kafka;
+mod place;
+mod postgres18;
+mod registry;
+mod rest;
+mod scheduled;
+mod standalone;
+mod types;
