@@ -12,6 +12,7 @@ use rowtide_api::source::{SourceConnector as _, SourceContext};
 use rowtide_engine::chain::Chain;
 use rowtide_engine::connector::chain::{WorkerConverters, build};
 use rowtide_engine::control::Control;
+use rowtide_engine::failure::ErrorLog;
 use rowtide_engine::metrics::SourceCounters;
 use rowtide_engine::plugins::Plugins;
 use rowtide_engine::ports::Producer;
@@ -105,7 +106,7 @@ pub fn chain(registry: &str) -> Result<Chain, Error> {
             .collect(),
         defaults: [("schema.registry.url", registry)].into_iter().collect(),
     };
-    build(&plugins, &worker, &Properties::new())
+    build(&plugins, &worker, &Properties::new(), ErrorLog::Off)
 }
 
 impl Ours {
