@@ -1,6 +1,6 @@
 // Runs CQL and prints what it yields, one row a line with tabs between the cells: cqlsh for a machine without Python.
-// `java Cql.java HOST PORT STATEMENT…`, with the server's jars on the class path; `-` in place of the statements reads
-// them from standard input.
+// `java Cql.java HOST PORT STATEMENT…`, with the server's jars on the class path. In place of the statements, `-` reads
+// them from standard input, and `-i` answers each as soon as its semicolon is read: its rows, then a line `\.`.
 
 import com.datastax.driver.core.Cluster;
 import com.datastax.driver.core.ResultSet;
@@ -8,9 +8,11 @@ import com.datastax.driver.core.Row;
 import com.datastax.driver.core.Session;
 import com.datastax.driver.core.SocketOptions;
 import com.datastax.driver.core.exceptions.DriverException;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.Reader;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,16 +24,24 @@ public class Cql {
     public static void main(String[] arguments) throws IOException {
         var log = (ch.qos.logback.classic.Logger) LoggerFactory.getLogger(Logger.ROOT_LOGGER_NAME);
         log.setLevel(ch.qos.logback.classic.Level.ERROR);
-        List<String> statements = new ArrayList<>(List.of(arguments).subList(2, arguments.length));
-        if (statements.equals(List.of("-"))) {
-            statements = split(new String(System.in.readAllBytes(), StandardCharsets.UTF_8));
-        }
         var options = new SocketOptions().setReadTimeoutMillis(READ_TIMEOUT_MS);
         try (Cluster cluster = Cluster.builder().addContactPoint(arguments[0]).withPort(Integer.parseInt(arguments[1]))
                         .withSocketOptions(options).withoutJMXReporting().withoutMetrics().build();
                 Session session = cluster.connect()) {
-            for (String statement : statements) {
-                print(session.execute(statement));
+            var given = List.of(arguments).subList(2, arguments.length);
+            boolean answers = given.equals(List.of("-i"));
+            if (answers || given.equals(List.of("-"))) {
+                var input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+                for (String statement = next(input); statement != null; statement = next(input)) {
+                    print(session.execute(statement));
+                    if (answers) {
+                        System.out.println("\\.");
+                    }
+                }
+            } else {
+                for (String statement : given) {
+                    print(session.execute(statement));
+                }
             }
         } catch (DriverException error) {
             System.err.println(error.getMessage());
@@ -49,31 +59,35 @@ public class Cql {
         }
     }
 
-    /** Statements end at a semicolon outside of quotes; comments (`--`, `//` to the end of the line) go. */
-    private static List<String> split(String text) {
-        List<String> statements = new ArrayList<>();
-        var current = new StringBuilder();
+    /**
+     * The next statement that is not blank; null at the end. Statements end at a semicolon outside of quotes; comments
+     * (`--`, `//` to the end of the line) go.
+     */
+    private static String next(Reader input) throws IOException {
+        var statement = new StringBuilder();
         char quote = 0;
-        for (int i = 0; i < text.length(); i++) {
-            char c = text.charAt(i);
-            if (quote == 0 && (text.startsWith("--", i) || text.startsWith("//", i))) {
-                int end = text.indexOf('\n', i);
-                i = end < 0 ? text.length() : end;
-                current.append('\n');
-            } else if (quote == 0 && c == ';') {
-                statements.add(current.toString());
-                current.setLength(0);
+        for (int read = input.read(); read >= 0; read = input.read()) {
+            char c = (char) read;
+            boolean doubled = !statement.isEmpty() && statement.charAt(statement.length() - 1) == c;
+            if (quote == 0 && c == ';') {
+                if (!statement.toString().isBlank()) {
+                    return statement.toString();
+                }
+                statement.setLength(0);
+            } else if (quote == 0 && doubled && (c == '-' || c == '/')) {
+                statement.setCharAt(statement.length() - 1, '\n');
+                while (read >= 0 && read != '\n') {
+                    read = input.read();
+                }
             } else {
                 if (c == quote) {
                     quote = 0;
                 } else if (quote == 0 && (c == '\'' || c == '"')) {
                     quote = c;
                 }
-                current.append(c);
+                statement.append(c);
             }
         }
-        statements.add(current.toString());
-        statements.removeIf(String::isBlank);
-        return statements;
+        return statement.toString().isBlank() ? null : statement.toString();
     }
 }

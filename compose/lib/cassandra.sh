@@ -70,6 +70,7 @@ END
 
 # cql STATEMENT… (or - for those on standard input): CQL without cqlsh (which needs Python), by the driver among the server's own jars; see Cql.java.
 cql() {
+  require jdk17
   CLASSPATH="$LIB/cassandra/*" "$(find_jdk17)/bin/java" -Xmx128m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData \
     "$HERE/lib/Cql.java" 127.0.0.1 "$(port_of CASSANDRA_PORT)" "$@"
 }

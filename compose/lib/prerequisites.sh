@@ -15,19 +15,37 @@ find_jdk17() {
   return 1
 }
 
+# What a build of Rowtide needs: cargo, and for librdkafka a C and C++ tool chain with two libraries' headers.
+# shellcheck disable=SC2034 # used by compose/demo and tests/run
+BUILD_NEEDS=(cargo make g++ pkg-config libssl-dev zlib1g-dev)
+
+# needs_of SERVICE…: what these services need, each once, with what compose/stack itself needs.
+needs_of() {
+  local service
+  {
+    printf '%s\n' flock setsid
+    for service in "$@"; do "${service}_needs"; done | tr ' ' '\n'
+  } | sort -u
+}
+
 # have TOOL: is it there?
 have() {
   case $1 in
     jdk17) find_jdk17 >/dev/null ;;
     postgres15) [[ -x /usr/lib/postgresql/15/bin/postgres ]] ;;
     postgres-user) ((EUID != 0)) || id -u postgres >/dev/null 2>&1 ;;
+    libssl-dev) [[ -e /usr/include/openssl/ssl.h ]] ;;
+    zlib1g-dev) [[ -e /usr/include/zlib.h ]] ;;
+    clippy) cargo clippy --version >/dev/null 2>&1 ;;
+    rustfmt) cargo fmt --version >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null ;;
   esac
 }
 
-# The Debian package that holds TOOL.
+# The Debian package that holds TOOL; nothing for what rustup brings.
 package_of() {
   case $1 in
+    cargo | clippy | rustfmt) ;;
     jdk17) echo openjdk-17-jdk-headless ;;
     mvn) echo maven ;;
     postgres15) echo postgresql-15 ;;
@@ -38,21 +56,32 @@ package_of() {
   esac
 }
 
-# require TOOL…: ends the script, or installs, when one of them is missing.
+# require TOOL…: where some are missing, all of them are named in one line with the one command that installs them, and
+# the script ends; or, with --install, that command is run.
 require() {
-  local tool missing=() packages=() command
+  local tool missing=() packages=() components=() commands=() command sudo=''
   for tool in "$@"; do
-    have "$tool" && continue
-    missing+=("$tool")
-    packages+=("$(package_of "$tool")")
+    if ! have "$tool"; then missing+=("$tool"); fi
   done
   ((${#missing[@]})) || return 0
-  mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
-  command="apt-get install -y --no-install-recommends ${packages[*]}"
-  ((EUID == 0)) || command="sudo $command"
+  ((EUID == 0)) || sudo='sudo '
+  # shellcheck disable=SC2207 # one word per package
+  packages=($(for tool in "${missing[@]}"; do package_of "$tool"; done | sort -u))
+  for tool in clippy rustfmt; do
+    if [[ " ${missing[*]} " == *" $tool "* ]]; then components+=("$tool"); fi
+  done
+  ((${#packages[@]} == 0)) || commands+=("${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends ${packages[*]}")
+  if [[ " ${missing[*]} " == *' cargo '* ]]; then
+    # rustup is the user's own to install; with it the toolchain of rust-toolchain.toml comes whole.
+    ((${#commands[@]} == 0)) || command="; the rest with: ${commands[0]} (or repeat with --install)"
+    die "missing: ${missing[*]}; install Rust first, by the one line that https://rustup.rs shows${command:-}"
+  fi
+  ((${#components[@]} == 0)) || commands+=("rustup component add ${components[*]}")
+  command=${commands[0]}${commands[1]:+ && ${commands[1]}}
   $INSTALL || die "missing: ${missing[*]}; install with: $command (or repeat with --install)"
   say "missing: ${missing[*]}; installing with: $command"
-  install_packages "${packages[@]}"
+  ((${#packages[@]} == 0)) || install_packages "${packages[@]}"
+  ((${#components[@]} == 0)) || rustup component add "${components[@]}"
   for tool in "${missing[@]}"; do
     have "$tool" || die "$tool is still missing after: $command"
   done
@@ -71,5 +100,5 @@ install_packages() {
   "${as_root[@]}" apt-get update -qq &&
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null || status=$?
   if $ours; then "${as_root[@]}" rm -f "$policy"; fi
-  ((status == 0)) || die "apt-get failed with status $status"
+  ((status == 0)) || die "apt-get failed with status $status (see above); the packages' names are those of Debian 12"
 }
