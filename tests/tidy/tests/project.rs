@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, Package};
 use rowtide_tidy::finding::assert_none;
 use rowtide_tidy::rules::manifest::{Dependency, Idents};
-use rowtide_tidy::rules::{absence, arrows, docs, hygiene, licences, manifest, names, sans_io, size, style};
+use rowtide_tidy::rules::{
+    absence, arrows, compose, dockerfile, docs, hygiene, licences, manifest, names, sans_io, size, style,
+};
 use rowtide_tidy::source::Role;
 use rowtide_tidy::token::Kind;
 use rowtide_tidy::{Finding, Source, Workspace};
@@ -466,4 +468,64 @@ fn no_file_is_large() {
         hygiene::large(path, bytes)
     });
     assert_none("large files", sizes.collect());
+}
+
+/// The tracked files.
+fn files() -> BTreeSet<String> {
+    Workspace::here().files.iter().cloned().collect()
+}
+
+/// The text of a file that must be there.
+fn text(path: &str) -> String {
+    Workspace::here()
+        .text(path)
+        .unwrap_or_else(|| panic!("{path} is missing"))
+}
+
+#[test]
+fn the_image_is_built_as_everybody_builds() {
+    let toolchain = text("rust-toolchain.toml");
+    let rust = toolchain.lines().find_map(|line| line.strip_prefix("channel = "));
+    let mut needs = compose::array(&text("compose/lib/prerequisites.sh"), "BUILD_NEEDS");
+    assert!(needs.remove("cargo"), "BUILD_NEEDS begins with cargo");
+    let contributing = text("CONTRIBUTING.md");
+    let unnamed: Vec<_> = needs
+        .iter()
+        .filter(|package| !contributing.contains(package.as_str()))
+        .collect();
+    assert!(unnamed.is_empty(), "CONTRIBUTING.md does not name {unnamed:?}");
+    let facts = dockerfile::Facts {
+        files: files(),
+        rust: rust
+            .expect("rust-toolchain.toml names a channel")
+            .trim_matches('"')
+            .to_owned(),
+        build_packages: needs,
+    };
+    assert_none(
+        "Dockerfile",
+        dockerfile::breaches(&text(dockerfile::PATH), &facts),
+    );
+}
+
+#[test]
+fn the_compose_file_is_sound_and_runs_the_demos_connectors() {
+    let stages = dockerfile::stages(&text(dockerfile::PATH));
+    let maven = ["cassandra", "kafka", "registry"].map(|server| text(&format!("compose/maven/{server}.xml")));
+    let facts = compose::Facts {
+        files: files(),
+        stages: stages.into_iter().map(|stage| stage.name).collect(),
+        pinned_servers: maven.concat(),
+    };
+    let file = text(compose::PATH);
+    assert_none("compose file", compose::breaches(&file, &facts));
+
+    let names = facts.files.iter();
+    let specs = names.filter_map(|path| Some((path.strip_prefix("compose/specs/")?.to_owned(), text(path))));
+    let specs: Vec<_> = specs.collect();
+    let environment = compose::environment(&file, "connectors").expect("the service is there");
+    assert_none(
+        "registration",
+        compose::registration(&text("compose/register"), &specs, &environment),
+    );
 }

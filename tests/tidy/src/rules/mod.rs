@@ -2,6 +2,8 @@
 
 pub mod absence;
 pub mod arrows;
+pub mod compose;
+pub mod dockerfile;
 pub mod docs;
 pub mod hygiene;
 pub mod licences;
