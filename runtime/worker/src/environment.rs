@@ -3,12 +3,21 @@
 use rowtide_api::Properties;
 
 /// Variables of Debezium's image and the keys they mean.
-const DEBEZIUM: [(&str, &str); 5] = [
+const DEBEZIUM: [(&str, &str); 14] = [
     ("BOOTSTRAP_SERVERS", "bootstrap.servers"),
     ("GROUP_ID", "group.id"),
     ("CONFIG_STORAGE_TOPIC", "config.storage.topic"),
     ("OFFSET_STORAGE_TOPIC", "offset.storage.topic"),
     ("STATUS_STORAGE_TOPIC", "status.storage.topic"),
+    ("KEY_CONVERTER", "key.converter"),
+    ("VALUE_CONVERTER", "value.converter"),
+    ("OFFSET_FLUSH_INTERVAL_MS", "offset.flush.interval.ms"),
+    ("OFFSET_FLUSH_TIMEOUT_MS", "offset.flush.timeout.ms"),
+    ("SHUTDOWN_TIMEOUT", "task.shutdown.graceful.timeout.ms"),
+    ("ADVERTISED_HOST_NAME", "rest.advertised.host.name"),
+    ("ADVERTISED_PORT", "rest.advertised.port"),
+    ("REST_HOST_NAME", "rest.host.name"),
+    ("REST_PORT", "rest.port"),
 ];
 
 /// Worker keys from the environment, as the usual Connect images name them; they win over the file.
@@ -19,7 +28,8 @@ pub(crate) fn worker_keys() -> Properties {
     )
 }
 
-fn keys(variables: impl Iterator<Item = (String, String)>) -> Properties {
+/// As [`worker_keys`], of these variables.
+pub(crate) fn keys(variables: impl Iterator<Item = (String, String)>) -> Properties {
     let (mut named, mut debezium) = (Properties::new(), Properties::new());
     for (name, value) in variables {
         if let Some(rest) = name.strip_prefix("CONNECT_") {
@@ -74,6 +84,9 @@ mod tests {
             ("CONNECT_KEY_CONVERTER_SCHEMAS_ENABLE", "false"),
             ("CONNECT_A__B___C", "x"),
             ("BOOTSTRAP_SERVERS", "kafka:9092"),
+            ("SHUTDOWN_TIMEOUT", "7000"),
+            ("GROUP_ID", "1"),
+            ("CONNECT_GROUP_ID", "2"),
             ("PATH", "/bin"),
         ];
         let keys = keys(
@@ -84,7 +97,9 @@ mod tests {
         let expected = [
             ("a_b-c", "x"),
             ("bootstrap.servers", "kafka:9092"),
+            ("group.id", "2"),
             ("key.converter.schemas.enable", "false"),
+            ("task.shutdown.graceful.timeout.ms", "7000"),
         ];
         assert_eq!(keys, Properties::from_iter(expected));
     }

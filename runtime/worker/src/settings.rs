@@ -1,5 +1,7 @@
 //! The worker's settings, from Connect's properties file and the environment.
 
+#[cfg(test)]
+mod image;
 mod keys;
 mod listener;
 

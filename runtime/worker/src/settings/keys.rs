@@ -245,6 +245,14 @@ pub(super) fn check_others(reader: &mut Reader<'_>) {
             );
         } else if key.starts_with("listeners.https.") || key.starts_with("ssl.") {
             reader.error(key, format!("{key} is not supported yet: TLS of the REST API is not built; for Kafka's clients write producer.{key} and consumer.{key}"));
+        } else if matches!(key, "rest.host.name" | "rest.port") {
+            reader.warn(
+                key,
+                format!(
+                    "{key} has no effect since Connect 3.0: write {}=http://host:port",
+                    LISTENERS.name()
+                ),
+            );
         } else if DISTRIBUTED.iter().any(|prefix| key.starts_with(prefix)) {
             reader.warn(key, format!("{key} has no effect in standalone mode"));
         } else if matches!(
