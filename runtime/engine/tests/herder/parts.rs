@@ -1,0 +1,194 @@
+//! A worker of memory: logs that can refuse, a Kafka that acknowledges at once, a clock that is set.
+
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rowtide_api::context::Limits;
+use rowtide_api::erased::{BoxFuture, ConverterRow, SourcePlugin};
+use rowtide_api::{Error, Properties};
+use rowtide_engine::connector::chain::WorkerConverters;
+use rowtide_engine::connector::validation::Validator;
+use rowtide_engine::herder::{Herder, HerderHandle, WorkerParts};
+use rowtide_engine::plugins::Plugins;
+use rowtide_engine::ports::{
+    ClientSettings, Clock, Consumer, ConsumerSettings, Delivery, Kafka, Log, LogRecord, Outgoing, Producer,
+    SendError,
+};
+use rowtide_engine::status::Board;
+use rowtide_engine::store::config::{ConfigStore, TargetState};
+use rowtide_engine::store::offset::OffsetStore;
+use rowtide_engine::store::run::RunStore;
+use rowtide_engine::store::status::{State, StatusStore};
+use tokio::task::JoinHandle;
+
+use crate::plugins::{Script, Scripted, Text, Timed};
+
+#[derive(Default)]
+pub(crate) struct MemoryLog {
+    records: Mutex<Vec<LogRecord>>,
+    pub(crate) refuses: AtomicBool,
+}
+
+impl MemoryLog {
+    /// The newest value of a key, as text.
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = records.iter().rev().find(|record| record.key == key.as_bytes())?;
+        newest
+            .value
+            .clone()
+            .map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+}
+
+impl Log for MemoryLog {
+    fn read_all(&self) -> BoxFuture<'_, Result<Vec<LogRecord>, Error>> {
+        let records = self
+            .records
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        Box::pin(async move { Ok(records) })
+    }
+
+    fn append(&self, records: Vec<LogRecord>) -> BoxFuture<'_, Result<(), Error>> {
+        let refuses = self.refuses.load(Ordering::SeqCst);
+        if !refuses {
+            let mut all = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(records);
+        }
+        Box::pin(async move {
+            if refuses {
+                return Err(Error::retriable("the disk is full"));
+            }
+            Ok(())
+        })
+    }
+}
+
+struct MemoryKafka;
+
+impl Kafka for MemoryKafka {
+    fn producer(&self, _settings: &ClientSettings) -> Result<Arc<dyn Producer>, Error> {
+        Ok(Arc::new(AtOnce))
+    }
+
+    fn consumer(&self, _settings: &ConsumerSettings) -> Result<Box<dyn Consumer>, Error> {
+        Err(Error::fatal("there is no sink here"))
+    }
+
+    fn cluster_id(&self) -> BoxFuture<'_, Result<String, Error>> {
+        Box::pin(async { Ok("memory".to_owned()) })
+    }
+}
+
+struct AtOnce;
+
+impl Producer for AtOnce {
+    fn send(&self, _record: Outgoing<'_>, delivery: &Arc<Delivery>) -> Result<(), SendError> {
+        delivery.acknowledged();
+        Ok(())
+    }
+
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(pending())
+    }
+}
+
+pub(crate) struct SetClock(pub(crate) AtomicI64);
+
+impl Clock for SetClock {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What outlives a worker.
+#[derive(Clone)]
+pub(crate) struct Stored {
+    pub(crate) config: Arc<MemoryLog>,
+    pub(crate) offset: Arc<MemoryLog>,
+    pub(crate) status: Arc<MemoryLog>,
+    pub(crate) run: Arc<MemoryLog>,
+    pub(crate) clock: Arc<SetClock>,
+}
+
+impl Stored {
+    pub(crate) fn new() -> Self {
+        Self {
+            config: Arc::default(),
+            offset: Arc::default(),
+            status: Arc::default(),
+            run: Arc::default(),
+            clock: Arc::new(SetClock(AtomicI64::new(0))),
+        }
+    }
+
+    /// Starts a worker on it; its connectors follow this script.
+    pub(crate) async fn start(&self, script: &Arc<Script>) -> (HerderHandle, JoinHandle<()>) {
+        script.play();
+        let configs = ConfigStore::open(self.config.clone()).await.unwrap();
+        let statuses = StatusStore::new(self.status.clone(), "w:1");
+        let topics = statuses.topics().await.unwrap();
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let (board, _) = Board::new(statuses, clock.clone());
+        let plugins = Plugins {
+            sources: vec![SourcePlugin::of::<Scripted>(), SourcePlugin::of::<Timed>()],
+            converters: vec![ConverterRow::of::<Text>()],
+            ..Plugins::default()
+        };
+        let names = ["key.converter", "value.converter", "header.converter"];
+        let converters = WorkerConverters {
+            properties: names.into_iter().map(|key| (key, "Text")).collect(),
+            defaults: Properties::new(),
+        };
+        let parts = WorkerParts {
+            validator: Validator {
+                plugins,
+                converters,
+                overrides: |_, _| Vec::new(),
+            },
+            kafka: Arc::new(MemoryKafka),
+            clock,
+            offsets: Arc::new(OffsetStore::open(self.offset.clone()).await.unwrap()),
+            runs: Arc::new(tokio::sync::Mutex::new(
+                RunStore::open(self.run.clone()).await.unwrap(),
+            )),
+            board,
+            producer: Properties::new(),
+            consumer: Properties::new(),
+            flush_interval: Duration::from_millis(100),
+            flush_timeout: Duration::from_secs(5),
+            shutdown_timeout: Duration::from_secs(5),
+            limits: Limits::default(),
+            state_folder: None,
+        };
+        Herder::start(parts, configs, topics)
+    }
+}
+
+pub(crate) async fn create(herder: &HerderHandle, name: &str, class: &str, own: &[(&str, &str)]) {
+    let base = [("name", name), ("connector.class", class)];
+    let config = base.into_iter().chain(own.iter().copied()).collect();
+    herder.create(name, config, TargetState::Started).await.unwrap();
+}
+
+/// The states of a connector and its tasks.
+pub(crate) fn states(herder: &HerderHandle, name: &str) -> Option<(State, Vec<State>)> {
+    let view = herder.board().get(name)?;
+    let tasks = view.tasks.values().map(|task| task.status.state).collect();
+    Some((view.status.state, tasks))
+}
+
+/// Waits until it holds; ten hours of paused time are the deadline.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..360_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{what} did not come");
+}
