@@ -134,7 +134,8 @@ fn shape(session: &Session, settings: &TableSettings) -> Result<TableShape, Stri
                 "there is no table {keyspace}.{table}, but {lower} exists: write it so, in {}",
                 settings.prefix
             )
-        } else if let Some(near) = crate::identifier::nearest(table, found.tables.keys().map(String::as_str))
+        } else if let Some(near) =
+            rowtide_api::config::nearest(table, found.tables.keys().map(String::as_str))
         {
             format!("there is no table {keyspace}.{table}; did you mean {near}?")
         } else {

@@ -57,36 +57,6 @@ pub(crate) fn split_last(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// The known name nearest to a misspelt one, when it is near enough to be meant.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|candidate| {
-            (
-                distance(&name.to_ascii_lowercase(), &candidate.to_ascii_lowercase()),
-                candidate,
-            )
-        })
-        .filter(|(distance, candidate)| *distance <= 2.max(candidate.len() / 4))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance over bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, one) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, two) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(one != two);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,11 +78,5 @@ mod tests {
         assert_eq!(split_last("a.b.\"c.\"\"d\""), Some(("a.b", "\"c.\"\"d\"")));
         assert_eq!(split_last("a"), None);
         assert_eq!(split_last("\"a\""), None);
-    }
-
-    #[test]
-    fn a_misspelt_name_finds_the_one_that_was_meant() {
-        assert_eq!(nearest("maping", ["mapping", "ttl"]), Some("mapping"));
-        assert_eq!(nearest("zzzzzzz", ["mapping", "ttl"]), None);
     }
 }

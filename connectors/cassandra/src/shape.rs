@@ -76,7 +76,7 @@ impl Target {
             }
             let hint = match shape.index(&entry.column.to_lowercase()) {
                 Some(_) => format!("; column {} exists: write it so", entry.column.to_lowercase()),
-                None => match crate::identifier::nearest(&entry.column, shape.names()) {
+                None => match rowtide_api::config::nearest(&entry.column, shape.names()) {
                     Some(near) => format!("; did you mean {near}?"),
                     None => format!(
                         "; add it: ALTER TABLE {name} ADD {} <type>",

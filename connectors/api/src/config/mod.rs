@@ -26,12 +26,14 @@
 //! ```
 
 mod key;
+mod nearest;
 mod reader;
 mod report;
 mod secret;
 mod setting;
 
 pub use key::{ConfigType, Definition, Importance, Key, Presence, Support, Validator, Width};
+pub use nearest::nearest;
 pub use reader::{Reader, missing};
 pub use report::{ConfigReport, Finding};
 pub use secret::Secret;

@@ -1,7 +1,8 @@
 //! Sans-I/O: the keys that begin with `topic.`, taken apart from the right, because topics contain dots (CS-012).
 
 use super::keys;
-use crate::identifier::{nearest, parsed, split_last};
+use crate::identifier::{parsed, split_last};
+use rowtide_api::config::nearest;
 
 /// What a key that begins with `topic.` concerns.
 #[derive(Debug, PartialEq, Eq)]

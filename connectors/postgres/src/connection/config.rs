@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rowtide_api::{Secret, setting_enum};
+use rowtide_api::{Error, Secret, setting_enum};
+
+use crate::errors;
 
 setting_enum! {
     /// How much TLS protects a connection, in the words of libpq.
@@ -106,6 +108,17 @@ impl Tls {
     }
 }
 
+/// What the connector calls its keys, for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyNames {
+    /// The role.
+    pub user: &'static str,
+    /// Its password.
+    pub password: &'static str,
+    /// The database.
+    pub database: &'static str,
+}
+
 /// Everything needed to open a session.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -123,11 +136,31 @@ pub struct Settings {
     pub tcp_keepalive: bool,
     /// Limit for reaching one host, TLS and authentication included.
     pub connect_timeout: Duration,
+    /// The keys these come from.
+    pub keys: KeyNames,
 }
 
 impl Settings {
     /// Longer than any healthy server takes, shorter than an operator's patience.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// The refusal of a log-in, with the keys to look at.
+    #[must_use]
+    pub fn refused(&self, error: Error) -> Error {
+        let KeyNames {
+            user,
+            password,
+            database,
+        } = self.keys;
+        match errors::sqlstate(&error) {
+            Some("28P01") => error.hint(format!("check {user} and {password}")),
+            Some("28000") => error.hint(format!(
+                "check {user}, {password}, the TLS mode and pg_hba.conf of the server"
+            )),
+            Some("3D000") => error.hint(format!("the database does not exist: check {database}")),
+            _ => error,
+        }
+    }
 
     /// `database dbname at host:port,…` for messages.
     pub fn describe(&self) -> String {
@@ -203,6 +236,11 @@ mod tests {
             tls: Tls::of(SslMode::Prefer),
             tcp_keepalive: true,
             connect_timeout: Settings::CONNECT_TIMEOUT,
+            keys: KeyNames {
+                user: "database.user",
+                password: "database.password",
+                database: "database.dbname",
+            },
         };
         assert!(!format!("{settings:?}").contains("hunter2"));
     }

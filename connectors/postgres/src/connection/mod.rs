@@ -13,6 +13,6 @@ mod startup;
 mod tls;
 mod transport;
 
-pub use config::{Host, Purpose, Settings, SslMode, Tls};
+pub use config::{Host, KeyNames, Purpose, Settings, SslMode, Tls};
 pub use query::{Connection, connect};
 pub use startup::{Mode, Row, Wire};

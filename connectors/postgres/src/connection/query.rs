@@ -108,10 +108,13 @@ async fn attempt(
     let (client, connection) = config.connect_raw(transport, NoTls).await.map_err(|error| {
         if error.as_db_error().is_none() && settings.password.is_none() && !error.is_closed() {
             Error::fatal(doing.as_str())
-                .hint("the server may ask for a password: set it")
+                .hint(format!(
+                    "the server may ask for a password: set {}",
+                    settings.keys.password
+                ))
                 .because(error)
         } else {
-            errors::of_client(error, doing.as_str())
+            settings.refused(errors::of_client(error, doing.as_str()))
         }
     })?;
     let driver = tokio::spawn(async move {

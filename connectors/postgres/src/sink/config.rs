@@ -4,7 +4,7 @@ use rowtide_api::config::{Config, Definition, Importance, Reader, Width};
 use rowtide_api::{Error, Key, Secret, setting_enum};
 
 use super::url;
-use crate::connection::Settings;
+use crate::connection::{KeyNames, Settings};
 use crate::identifier::quoted;
 
 setting_enum! {
@@ -131,6 +131,11 @@ impl Config for SinkConfig {
                 tls: place.tls,
                 tcp_keepalive: true,
                 connect_timeout: place.connect_timeout,
+                keys: KeyNames {
+                    user: USERNAME.name(),
+                    password: PASSWORD.name(),
+                    database: URL.name(),
+                },
             },
             delete_enabled: delete_enabled?,
             key_fields: key_fields?,

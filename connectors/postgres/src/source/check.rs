@@ -117,7 +117,8 @@ async fn rights(query: &Connection, report: &mut ConfigReport) -> Result<(), Err
     let sql = "SELECT r.rolreplication OR r.rolsuper, EXISTS (
                  SELECT FROM pg_catalog.pg_roles p
                  WHERE p.rolname IN ('rds_replication', 'rds_superuser', 'azure_pg_admin', 'cloudsqlsuperuser')
-                   AND pg_catalog.pg_has_role(r.oid, p.oid, 'member'))
+                   AND pg_catalog.pg_has_role(r.oid, p.oid, 'member')),
+                 quote_ident(current_user)
                FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
     let rows = query.rows(sql, "reading the rights of the role").await?;
     let flag = |index: usize| {
@@ -128,9 +129,15 @@ async fn rights(query: &Connection, report: &mut ConfigReport) -> Result<(), Err
         cell == Some("t")
     };
     if !flag(0) && !flag(1) {
+        let role = rows
+            .first()
+            .and_then(|row| row.get(2).cloned().flatten())
+            .unwrap_or_else(|| "…".into());
         report.error(
             "database.user",
-            "the role lacks REPLICATION: run ALTER ROLE … REPLICATION",
+            format!(
+                "the role {role} may not replicate: run ALTER ROLE {role} REPLICATION, or set another database.user"
+            ),
         );
     }
     Ok(())

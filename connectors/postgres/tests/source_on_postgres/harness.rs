@@ -12,7 +12,7 @@ use std::time::Duration;
 use rowtide_api::config::{ConfigReport, Properties};
 use rowtide_api::source::{OffsetReader, SourceBatch, SourceConnector, SourceContext, SourceTask, Unit};
 use rowtide_api::{Datum, Error, Plugin, Record, Secret, SourceOffset, SourcePartition, TaskContext, Value};
-use rowtide_postgres::connection::{Connection, Host, Purpose, Settings, SslMode, Tls, connect};
+use rowtide_postgres::connection::{Connection, Host, KeyNames, Purpose, Settings, SslMode, Tls, connect};
 use rowtide_postgres::source::PostgresSource;
 use rowtide_postgres::source::task::PostgresTask;
 use tokio::time::timeout;
@@ -83,6 +83,11 @@ impl Stack {
             tls: Tls::of(SslMode::Disable),
             tcp_keepalive: true,
             connect_timeout: Settings::CONNECT_TIMEOUT,
+            keys: KeyNames {
+                user: "database.user",
+                password: "database.password",
+                database: "database.dbname",
+            },
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rowtide_api::config::{ConfigReport, Definition, Finding, Properties, Reader, missing};
+use futures_util::future::join_all;
+use rowtide_api::config::{ConfigReport, Definition, Finding, Properties, Reader, missing, nearest};
 use rowtide_api::erased::PluginRow;
 use tokio::time::timeout;
 
@@ -94,27 +95,63 @@ impl Validator {
         })
     }
 
-    /// [`Validator::validate`], then the plugin's live checks unless it already failed.
+    /// [`Validator::validate`], then the live checks of the connector and of its converters, unless it already failed.
     ///
     /// # Errors
     /// As there.
     pub async fn validate_live(&self, config: &Properties) -> Result<Validation, String> {
         let mut validation = self.validate(config)?;
-        if validation.report.is_ok() {
-            let plugin = self.plugins.connector(&validation.class)?;
-            match timeout(CHECK_WAIT, (plugin.row().check)(config.clone())).await {
-                Ok(report) => validation.report.absorb(report),
-                Err(_) => validation.report.error(
-                    keys::CLASS.name(),
-                    format!(
-                        "the live checks of {} took longer than {} s and were given up: one of the servers it names takes connections without answering",
-                        validation.class,
-                        CHECK_WAIT.as_secs()
-                    ),
-                ),
-            }
+        if !validation.report.is_ok() {
+            return Ok(validation);
         }
+        let plugin = self.plugins.connector(&validation.class)?;
+        let (connector, converters) = tokio::join!(
+            timeout(CHECK_WAIT, (plugin.row().check)(config.clone())),
+            timeout(CHECK_WAIT, self.check_converters(config)),
+        );
+        let late = |class: &str| {
+            let mut report = ConfigReport::new();
+            report.error(
+                keys::CLASS.name(),
+                format!(
+                    "the live checks of {class} took longer than {} s and were given up: a server it names takes connections without answering",
+                    CHECK_WAIT.as_secs()
+                ),
+            );
+            report
+        };
+        let report = &mut validation.report;
+        report.absorb(connector.unwrap_or_else(|_| late(&validation.class)));
+        report.absorb(converters.unwrap_or_else(|_| late("its converters")));
         Ok(validation)
+    }
+
+    /// What the converters find by asking; one of the worker's is reported under the key that would replace it.
+    async fn check_converters(&self, config: &Properties) -> ConfigReport {
+        let resolved = Role::ALL.map(|role| (role, resolve(&self.plugins, &self.converters, config, role)));
+        let checks = resolved.into_iter().filter_map(|(role, resolved)| {
+            let resolved = resolved.ok()?;
+            Some(async move {
+                let report = (resolved.row.row.check)(resolved.settings).await;
+                if resolved.own {
+                    return report.prefixed(&format!("{}.", role.key()));
+                }
+                let mut named = ConfigReport::new();
+                for finding in report.errors() {
+                    named.error(
+                        role.key(),
+                        format!("the worker's {}: {}", role.key(), finding.message),
+                    );
+                }
+                named
+            })
+        });
+        let mut all = ConfigReport::new();
+        join_all(checks)
+            .await
+            .into_iter()
+            .for_each(|report| all.absorb(report));
+        all
     }
 
     fn check_connector(&self, plugin: &ConnectorPlugin, config: &Properties, checked: &mut Checked) {
@@ -259,11 +296,8 @@ fn warn_unread(
             continue;
         }
         let names = common_keys.iter().chain(own).map(|definition| definition.name);
-        let near = names
-            .map(|name| (distance(&key, name), name))
-            .min()
-            .filter(|(distance, _)| *distance <= 2);
-        let suggestion = near.map_or_else(String::new, |(_, name)| format!("; did you mean {name}?"));
+        let near = nearest(&key, names);
+        let suggestion = near.map_or_else(String::new, |name| format!("; did you mean {name}?"));
         report.warn(
             key.clone(),
             format!("{key} is unknown to {} and has no effect{suggestion}", row.class),
@@ -294,21 +328,6 @@ fn check_references(config: &Properties, report: &mut ConfigReport) {
     }
 }
 
-/// Levenshtein distance, for "did you mean".
-fn distance(one: &str, two: &str) -> usize {
-    let two: Vec<char> = two.chars().collect();
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in two.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[two.len()]
-}
-
 /// Connect's text for an invalid configuration: one line per error, then where to find the list.
 pub fn invalid_text(report: &ConfigReport) -> String {
     let mut text = format!(
@@ -326,13 +345,6 @@ pub fn invalid_text(report: &ConfigReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("slot.name", "slot.name"), 0);
-        assert_eq!(distance("slot.nmae", "slot.name"), 2);
-        assert_eq!(distance("", "ab"), 2);
-    }
 
     /// CN-120: refused by name for now; `${topic}` is no reference.
     #[test]

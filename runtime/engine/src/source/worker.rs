@@ -16,7 +16,7 @@ use super::ledger::{BatchId, Ledger, LedgerError, Resolution};
 use super::send::{Cursor, Sent};
 use crate::chain::Chain;
 use crate::control::Control;
-use crate::failure::{Place, Retry, Stage, bytes_text, tolerance_exceeded};
+use crate::failure::{Backoff, Place, Retry, Stage, bytes_text, tolerance_exceeded, wait_after};
 use crate::metrics::SourceCounters;
 use crate::observer::Observer;
 use crate::ports::{BatchEnd, Delivery, Producer};
@@ -105,6 +105,7 @@ struct Worker {
     ends: (UnboundedSender<BatchEnd>, UnboundedReceiver<BatchEnd>),
     flush: Option<Flush>,
     flush_timer: Interval,
+    flush_backoff: Backoff,
     topics: HashSet<Arc<str>>,
     topics_told: usize,
     retry: Retry,
@@ -129,6 +130,7 @@ impl Worker {
             ends: unbounded_channel(),
             flush: None,
             flush_timer,
+            flush_backoff: Backoff::new(0),
             topics: HashSet::new(),
             topics_told: 0,
             unit_open: false,
@@ -291,14 +293,20 @@ impl Worker {
             Ok(()) => {
                 failpoint::hit("source.offset_stored");
                 self.parts.counters.flushed();
+                if self.flush_backoff.attempts() > 0 {
+                    tracing::info!("offsets are stored again");
+                    self.flush_backoff.reset();
+                    self.parts.progress.recovered();
+                }
                 for (partition, offset) in &offsets {
                     self.parts.task.committed(partition, offset);
                 }
                 failpoint::hit("source.committed");
             }
             Err(error) => {
-                // Upstream keeps what it has; the next tick stores the newer state.
-                tracing::warn!(%error, causes = ?error.chain(), "storing source offsets failed; trying again");
+                // Upstream keeps what it has; the next attempt stores the newer state.
+                let wait = wait_after(&mut self.flush_backoff, "storing source offsets", &error);
+                self.flush_timer.reset_after(wait);
                 self.parts.progress.degraded(format!("storing offsets: {error}"));
                 self.ledger.give_back(offsets);
             }

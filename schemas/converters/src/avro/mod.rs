@@ -28,7 +28,7 @@ pub use config::AvroSettings;
 use rowtide_api::config::ConfigReport;
 use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload, Serves};
 use rowtide_api::{Blob, Datum, Error, Headers, Plugin};
-use rowtide_registry::client::{Class, RegistryClient};
+use rowtide_registry::client::RegistryClient;
 
 use converter::Codec;
 
@@ -44,16 +44,9 @@ impl Plugin for AvroConverter {
         let Ok(client) = RegistryClient::new(&settings.client) else {
             return;
         };
-        match client.config_get(None).await {
-            Ok(_) => {}
-            // An outage passes by itself; the task waits for it (AV-128).
-            Err(error) if error.class() == Class::Retriable => {
-                report.warn(
-                    "schema.registry.url",
-                    format!("The registry cannot be asked now: {error}"),
-                );
-            }
-            Err(error) => report.error("schema.registry.url", error.to_string()),
+        // A task would wait for it (AV-128); whoever asks before the start can mend it now.
+        if let Err(error) = client.config_get(None).await {
+            report.error("schema.registry.url", error.to_string());
         }
     }
 }

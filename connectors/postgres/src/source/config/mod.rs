@@ -13,7 +13,7 @@ pub use keys::{
     TimeoutAction,
 };
 
-use crate::connection::{Host, Settings, Tls};
+use crate::connection::{Host, KeyNames, Settings, Tls};
 use crate::source::filter::{Filter, FilterLists};
 
 /// Operations that give no event.
@@ -268,6 +268,11 @@ fn connection(reader: &mut Reader<'_>) -> Option<Settings> {
         },
         tcp_keepalive: tcp_keepalive?,
         connect_timeout: connect_timeout?,
+        keys: KeyNames {
+            user: keys::USER.name(),
+            password: keys::PASSWORD.name(),
+            database: keys::DBNAME.name(),
+        },
     })
 }
 
