@@ -17,7 +17,7 @@ use rowtide_kafka::settings::{Policy, check_overrides};
 use crate::environment;
 use crate::plugins::plugins;
 
-pub(crate) use listener::Listener;
+pub(crate) use listener::{Advertised, Listener};
 
 /// The worker's settings.
 pub(crate) struct Settings {
@@ -39,8 +39,8 @@ pub(crate) struct Settings {
     pub(crate) shutdown_timeout: Duration,
     /// The REST listener.
     pub(crate) rest: Listener,
-    /// What others should call the REST listener: `host:port`; absent: its address.
-    pub(crate) advertised: Option<String>,
+    /// What others should call the REST listener.
+    pub(crate) advertised: Advertised,
     /// The embedded registry's listener; absent: off.
     pub(crate) registry: Option<Listener>,
     /// The override policy.
@@ -84,7 +84,7 @@ impl Settings {
             flush_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(5),
             rest: Listener::default(),
-            advertised: None,
+            advertised: Advertised::default(),
             registry: None,
             policy: Policy::All,
         }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rowtide_api::context::Limits;
 use rowtide_api::{Error, Properties, ResultExt};
@@ -16,12 +17,20 @@ use rowtide_kafka::Cluster;
 use rowtide_rest::submitted::CreateRequest;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::connector_file;
 use crate::file_log::{FileLog, Section};
 use crate::settings::{Settings, registry_default};
 use crate::{registry, shutdown};
+
+/// What dropping tasks, the last statuses and leaving groups may take beyond the tasks' own deadline.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// How long requests under way may take once everything else has stopped: a client that never ends its own is no reason
+/// to stay.
+const REQUESTS_WAIT: Duration = Duration::from_secs(5);
 
 /// Why the worker ended.
 pub(crate) enum Failure {
@@ -76,7 +85,7 @@ async fn serve(
     let embedded = start_registry(&mut settings, accept_remote, &stop)
         .await
         .map_err(Failure::Worker)?;
-    let worker_id = settings.advertised.clone().unwrap_or_else(|| address.to_string());
+    let worker_id = settings.advertised.of(address);
     let (herder, herding) = start_herder(&settings, &log, &worker_id)
         .await
         .map_err(Failure::Worker)?;
@@ -99,16 +108,24 @@ async fn serve(
             ))),
         };
     }
-    herder.shutdown().await;
+    // Tasks stop inside their own deadline, and past it are dropped; this one is for what blocks even so.
+    let deadline = settings.shutdown_timeout + STOP_GRACE;
+    match timeout(deadline, herder.shutdown()).await {
+        Ok(()) if herding.await.is_err() => tracing::error!("the herder panicked"),
+        Ok(()) => {}
+        Err(_) => tracing::error!("connectors block the stop; leaving them where they stand"),
+    }
     stop.cancel();
-    if herding.await.is_err() {
-        tracing::error!("the herder panicked");
-    }
-    if !matches!(rest.await, Ok(Ok(()))) {
-        tracing::error!("the REST API ended with an error");
-    }
-    if let Some(embedded) = embedded {
-        embedded.ended().await;
+    let servers = async {
+        if !matches!(rest.await, Ok(Ok(()))) {
+            tracing::error!("the REST API ended with an error");
+        }
+        if let Some(embedded) = embedded {
+            embedded.ended().await;
+        }
+    };
+    if timeout(REQUESTS_WAIT, servers).await.is_err() {
+        tracing::warn!("requests under way do not end; leaving them");
     }
     tracing::info!("stopped");
     outcome

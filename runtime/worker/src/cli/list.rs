@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use rowtide_api::convert::Serves;
 use rowtide_api::erased::PluginRow;
 
 use crate::plugins::plugins;
@@ -17,15 +18,19 @@ pub(super) fn text() -> String {
             format!("  (also {})", row.aliases.join(", "))
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{kind:<14} {}{aliases}", row.class);
+        let _ = writeln!(text, "{kind:<16} {}{aliases}", row.class);
     };
     all.sources.iter().for_each(|plugin| add("source", &plugin.row));
     all.sinks.iter().for_each(|plugin| add("sink", &plugin.row));
     all.transforms
         .iter()
         .for_each(|plugin| add("transformation", &plugin.row));
-    all.converters
-        .iter()
-        .for_each(|plugin| add("converter", &plugin.row));
+    for plugin in &all.converters {
+        let kind = match plugin.serves {
+            Serves::Data | Serves::Both => "converter",
+            Serves::Headers => "header_converter",
+        };
+        add(kind, &plugin.row);
+    }
     text
 }

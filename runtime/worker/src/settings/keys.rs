@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rowtide_api::config::{Definition, Key, Properties, Reader, missing};
+use rowtide_api::config::{Definition, Key, Properties, Reader, missing, nearest};
 use rowtide_engine::connector::chain::{Role, WorkerConverters};
 use rowtide_kafka::settings::{Policy, Translation, translate};
 
-use super::{Listener, Settings, registry_default};
+use super::{Advertised, Listener, Settings, registry_default};
 
 const BOOTSTRAP: Key<String> = Key::new("bootstrap.servers", "Kafka's brokers.").default("localhost:9092");
 const STATE_FILE: Key<String> = Key::required(
@@ -37,6 +37,10 @@ const ADVERTISED_HOST: Key<String> = Key::new(
     "Host of the REST API as others see it.",
 );
 const ADVERTISED_PORT: Key<u16> = Key::new("rest.advertised.port", "Port of the REST API as others see it.");
+const ADVERTISED_LISTENER: Key<String> =
+    Key::new("rest.advertised.listener", "Which listener others should use.")
+        .default("http")
+        .default_only("there is only an http listener so far");
 const REGISTRY: Key<String> = Key::new(
     "rowtide.registry.listeners",
     "Address of the embedded Schema Registry; empty: off.",
@@ -118,6 +122,7 @@ pub(super) fn definitions() -> Vec<&'static Definition> {
         LISTENERS.definition(),
         ADVERTISED_HOST.definition(),
         ADVERTISED_PORT.definition(),
+        ADVERTISED_LISTENER.definition(),
         REGISTRY.definition(),
         POLICY.definition(),
         PROVIDERS.definition(),
@@ -152,9 +157,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         flush_timeout: ms(flush_timeout?),
         shutdown_timeout: ms(shutdown_timeout?),
         rest: rest?,
-        advertised: match (host?, port?) {
-            (Some(host), Some(port)) => Some(format!("{host}:{port}")),
-            _ => None,
+        advertised: Advertised {
+            host: host?,
+            port: port?,
         },
         registry: registry?,
         policy: policy?,
@@ -226,6 +231,12 @@ fn read_converters(reader: &mut Reader<'_>) -> WorkerConverters {
     }
 }
 
+/// Every key by its whole name, for "did you mean".
+fn names() -> impl Iterator<Item = &'static str> {
+    let own = definitions().into_iter().map(|definition| definition.name);
+    own.chain(Role::ALL.map(Role::key)).chain(JVM_ONLY)
+}
+
 /// What nobody read: refused, noted or warned about, by name.
 pub(super) fn check_others(reader: &mut Reader<'_>) {
     for definition in definitions() {
@@ -265,7 +276,9 @@ pub(super) fn check_others(reader: &mut Reader<'_>) {
                 format!("{key} has no effect by itself: write producer.{key} and consumer.{key}"),
             );
         } else {
-            reader.warn(key, format!("{key} is unknown and has no effect"));
+            let near = nearest(key, names());
+            let suggestion = near.map_or_else(String::new, |name| format!("; did you mean {name}?"));
+            reader.warn(key, format!("{key} is unknown and has no effect{suggestion}"));
         }
     }
     if !jvm.is_empty() {
@@ -341,6 +354,11 @@ mod tests {
         assert_eq!(
             warned,
             ["producer.plugin.library.paths", "ofset.flush.interval.ms"]
+        );
+        let typed = &report.warnings()[1].message;
+        assert!(
+            typed.contains("did you mean offset.flush.interval.ms?"),
+            "{typed}"
         );
     }
 }

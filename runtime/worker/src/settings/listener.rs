@@ -5,6 +5,24 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use rowtide_api::Error;
 use rowtide_api::config::{ConfigType, Setting};
 
+/// What others should call the REST listener, as far as it differs from its address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Advertised {
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<u16>,
+}
+
+impl Advertised {
+    /// `host:port` of a listener on this address.
+    pub(crate) fn of(&self, address: SocketAddr) -> String {
+        let port = self.port.unwrap_or(address.port());
+        match &self.host {
+            Some(host) => format!("{host}:{port}"),
+            None => SocketAddr::new(address.ip(), port).to_string(),
+        }
+    }
+}
+
 /// `http://host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listener {
@@ -102,6 +120,20 @@ mod tests {
         ] {
             assert!(Listener::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    /// CN-039, CN-049: each part alone is honoured.
+    #[test]
+    fn what_is_advertised_replaces_host_or_port_or_both() {
+        let address = "127.0.0.1:8083".parse().unwrap();
+        let of = |host: Option<&str>, port| {
+            let host = host.map(str::to_owned);
+            Advertised { host, port }.of(address)
+        };
+        assert_eq!(of(None, None), "127.0.0.1:8083");
+        assert_eq!(of(Some("worker"), None), "worker:8083");
+        assert_eq!(of(None, Some(80)), "127.0.0.1:80");
+        assert_eq!(of(Some("worker"), Some(80)), "worker:80");
     }
 
     /// RS-201.
