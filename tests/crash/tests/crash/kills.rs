@@ -7,8 +7,8 @@ use rowtide_testkit::worker::Worker;
 
 use crate::say;
 
-/// A point has to be reached within this time; on a busy machine a start and a rebalance take seconds.
-const REACHED_WITHIN: Duration = Duration::from_secs(40);
+/// A point has to be reached within this time, generously: on a busy machine a start and a rebalance take half a minute.
+const REACHED_WITHIN: Duration = Duration::from_secs(120);
 
 /// A fixed sequence that looks random: the same run every time.
 pub(crate) struct Dice(pub(crate) u64);
