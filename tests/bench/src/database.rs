@@ -1,7 +1,7 @@
 //! The server's side: the table of PF-091, the three shapes of transactions, and slots that read the same WAL again.
 
 use rowtide_api::{Error, ResultExt, Secret};
-use rowtide_postgres::connection::{Connection, Host, Purpose, Settings, SslMode, Tls, connect};
+use rowtide_postgres::connection::{Connection, Host, KeyNames, Purpose, Settings, SslMode, Tls, connect};
 use rowtide_postgres::source::catalogue::structures_sql;
 use rowtide_testkit::stack::Stack;
 
@@ -296,6 +296,11 @@ async fn open(address: &Address, database: &str) -> Result<Connection, Error> {
         tls: Tls::of(SslMode::Disable),
         tcp_keepalive: true,
         connect_timeout: Settings::CONNECT_TIMEOUT,
+        keys: KeyNames {
+            user: "the stack's user",
+            password: "its password",
+            database: "its database",
+        },
     };
     connect(&settings, Purpose::Validation).await
 }

@@ -116,7 +116,7 @@ fn write_value(value: &Value, out: &mut String) {
         Value::Text(text) => write!(out, "{}", &**text),
         Value::Bytes(bytes) => write!(out, "{}", bytes_text(Some(bytes))),
         Value::Array(items) => {
-            write_list(out, "[", items.iter(), |item, out| write_value(item, out));
+            write_list(out, "[", items.iter(), write_value);
             write!(out, "]")
         }
         Value::Map(entries) => {

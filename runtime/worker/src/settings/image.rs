@@ -57,7 +57,8 @@ fn the_image_and_the_compose_file_set_nothing_the_worker_does_not_honour() {
     assert_eq!(messages(report.warnings()), [""; 0]);
     let settings = settings.unwrap();
     assert_eq!(settings.kafka.get("bootstrap.servers"), Some("kafka:9092"));
-    assert_eq!(settings.advertised.as_deref(), Some("rowtide:8083"));
+    let inside = ([0, 0, 0, 0], 8083).into();
+    assert_eq!(settings.advertised.of(inside), "rowtide:8083");
 }
 
 /// RS-201: the image alone does not open its REST API to others.
@@ -97,7 +98,8 @@ fn variables_of_existing_compose_files_are_honoured_or_named() {
             .into(),
     );
     assert_eq!(messages(report.errors()), [""; 0]);
-    assert_eq!(settings.unwrap().advertised.as_deref(), Some("connect:9000"));
+    let inside = ([0, 0, 0, 0], 8083).into();
+    assert_eq!(settings.unwrap().advertised.of(inside), "connect:9000");
     let mut named: Vec<_> = report
         .warnings()
         .iter()
