@@ -187,7 +187,7 @@ impl Run {
         );
         self.samples.push(Sample {
             confirmed: confirmed.trim().parse().expect("a position"),
-            ends: self.reader.ends().expect("Kafka answers"),
+            ends: self.reader.ends(),
         });
         stack.sql("postgres", "select pg_switch_wal(); checkpoint;");
     }

@@ -52,19 +52,27 @@ impl Reader {
         }
     }
 
-    /// The end of each partition; none when Kafka does not answer.
-    pub(crate) fn ends(&self) -> Option<Vec<i64>> {
+    /// The end of each partition.
+    pub(crate) fn ends(&self) -> Vec<i64> {
         (0..self.partitions)
-            .map(|partition| {
-                let marks = self.consumer.fetch_watermarks(&self.topic, partition, WAIT);
-                marks.ok().map(|(_, high)| high)
-            })
+            .map(|partition| self.end(partition))
             .collect()
+    }
+
+    /// Asked until answered: a broker that was killed, or a busy machine, needs its time.
+    fn end(&self, partition: i32) -> i64 {
+        let deadline = Instant::now() + WAIT * 12;
+        loop {
+            match self.consumer.fetch_watermarks(&self.topic, partition, WAIT) {
+                Ok((_, high)) => return high,
+                Err(error) => assert!(Instant::now() < deadline, "Kafka does not answer: {error}"),
+            }
+        }
     }
 
     /// Everything from the first record to the present end. The registry has to answer.
     pub(crate) fn read(&mut self) -> Topic {
-        let ends = self.ends().expect("Kafka answers");
+        let ends = self.ends();
         let mut list = TopicPartitionList::new();
         for partition in 0..self.partitions {
             list.add_partition_offset(&self.topic, partition, Offset::Beginning)
