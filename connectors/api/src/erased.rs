@@ -40,7 +40,8 @@ pub struct PluginRow {
 }
 
 impl PluginRow {
-    pub(crate) const fn of<P: Plugin>(suffix: &'static str) -> Self {
+    /// The row of `P`, whose pruned name drops `suffix`.
+    pub const fn of<P: Plugin>(suffix: &'static str) -> Self {
         Self {
             class: P::CLASS,
             aliases: P::ALIASES,

@@ -21,4 +21,5 @@ mod root;
 mod routes;
 pub mod submitted;
 
+pub use plugins::validate_answer;
 pub use routes::{Server, serve};

@@ -66,6 +66,11 @@ fn same_plugin(server: &Shared, path: &str, class: &str) -> bool {
     }
 }
 
+/// The body that validate answers with, for comparison with what clients were promised.
+pub fn validate_answer(validation: &Validation) -> serde_json::Value {
+    serde_json::to_value(infos(validation)).expect("a list of texts and numbers is JSON")
+}
+
 /// Keys without a definition come first, then the defined ones in their order; the count is that of the messages.
 fn infos(validation: &Validation) -> ConfigInfos {
     let mut configs: Vec<ConfigInfo> = Vec::new();

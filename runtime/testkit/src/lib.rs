@@ -1,5 +1,7 @@
-//! Handles on real servers and on the worker, and a server that answers as randomuser.me does: for tests only.
+//! Conformance suites, handles on real servers and on the worker, and a server that answers as randomuser.me does: for tests
+//! only.
 
+pub mod conformance;
 pub mod randomuser;
 pub mod rest;
 pub mod stack;

@@ -29,7 +29,7 @@ impl Stack {
         if let Some(env) = std::env::var_os("ROWTIDE_STACK") {
             return Self::read(Path::new(&env), false);
         }
-        Self::own(services)
+        Self::bare(services)
     }
 
     /// A stack of one's own, to be killed and restarted; it ends with this process at the latest.
@@ -37,11 +37,21 @@ impl Stack {
     /// # Panics
     /// As [`Stack::with`].
     pub fn own(services: &[&str]) -> Self {
+        let stack = Self::bare(services);
+        run(&["init", "--name", &stack.name], None);
+        stack
+    }
+
+    /// As [`Stack::own`], without the tables of `sql`: for tests that bring theirs.
+    ///
+    /// # Panics
+    /// As [`Stack::with`].
+    pub fn bare(services: &[&str]) -> Self {
         Self::start(services, None)
     }
 
-    /// The stack of `ROWTIDE_STACK`, or one of one's own whose Postgres runs with these settings (`name=value;…`, over
-    /// those of `compose/stack`).
+    /// As [`Stack::with`]; one of one's own runs Postgres with these settings (`name=value;…`, over those of
+    /// `compose/stack`).
     ///
     /// # Panics
     /// As [`Stack::with`].
@@ -64,9 +74,7 @@ impl Stack {
         let mut up = command(&arguments);
         up.envs(postgres.map(|settings| ("STACK_PG_SETTINGS", settings)));
         output(&mut up, None);
-        let stack = Self::read(&root().join(format!("target/stack/{name}/env")), true);
-        run(&["init", "--name", &name], None);
-        stack
+        Self::read(&root().join(format!("target/stack/{name}/env")), true)
     }
 
     fn read(env: &Path, own: bool) -> Self {
@@ -100,6 +108,11 @@ impl Stack {
     /// Starts a service again on its data and port.
     pub fn up(&self, service: &str) {
         run(&["up", "--name", &self.name, service], None);
+    }
+
+    /// Stops a service in order and starts it again on its data and port.
+    pub fn restart(&self, service: &str) {
+        run(&["restart", "--name", &self.name, service], None);
     }
 
     /// Runs SQL in a database as its superuser, in one session; answers the rows, fields separated by tabs.

@@ -231,6 +231,18 @@ impl Validator {
     }
 }
 
+/// What a validation says of one plugin alone, outside any connector's configuration.
+pub fn of_plugin(row: &PluginRow, config: &Properties) -> Validation {
+    let mut checked = Checked::default();
+    checked.add(&(row.definitions)(), "", None);
+    Validation {
+        class: row.class.to_owned(),
+        definitions: checked.definitions,
+        config: config.clone(),
+        report: (row.validate)(config),
+    }
+}
+
 #[derive(Default)]
 struct Checked {
     definitions: Vec<NamedDefinition>,

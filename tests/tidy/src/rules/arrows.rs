@@ -46,7 +46,12 @@ const DRAWING: &[Row] = &[
         &["rowtide-api", "rowtide-java", "rowtide-registry"],
         TESTKIT,
     ),
-    row("rowtide-testkit", &["rowtide-api", "rowtide-engine"], NONE),
+    // Its golden answers of validate are those that the REST face gives.
+    row(
+        "rowtide-testkit",
+        &["rowtide-api", "rowtide-engine", "rowtide-rest"],
+        NONE,
+    ),
     // The one that names them all.
     row(
         "rowtide-worker",
