@@ -168,6 +168,17 @@ pub fn of_client(error: tokio_postgres::Error, context: impl Into<Arc<str>>) -> 
     }
 }
 
+/// An error with its causes, for a finding of validate.
+pub fn full(error: &Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain() {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// The SQLSTATE at the root of an error made here.
 pub fn sqlstate(error: &Error) -> Option<&str> {
     let mut next = StdError::source(error);

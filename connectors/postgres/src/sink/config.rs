@@ -242,6 +242,11 @@ impl Target {
     /// `NAMEDATALEN` less its end.
     const NAME_BYTES_MAX: usize = 63;
 
+    /// The schema, where the configuration names one.
+    pub fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+
     /// As it stands in statements.
     pub fn quoted(&self) -> String {
         match &self.schema {

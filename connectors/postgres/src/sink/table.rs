@@ -25,10 +25,15 @@ pub(super) async fn ready(
         None if evolution == SchemaEvolution::Basic => {
             let statement = create(target, shape);
             tracing::info!(table = %target, statement, "creating a table");
-            connection
+            let created = connection
                 .rows(&statement, &format!("creating the table {target}"))
-                .await?;
-            read(connection, target).await?.ok_or_else(|| missing(target))?
+                .await;
+            // IF NOT EXISTS does not keep two tasks that create it at once from each other: the table counts, not the answer.
+            match (read(connection, target).await?, created) {
+                (Some(table), _) => table,
+                (None, Err(error)) => return Err(error),
+                (None, Ok(_)) => return Err(missing(target)),
+            }
         }
         None => return Err(missing(target)),
     };
@@ -60,7 +65,7 @@ pub(super) async fn read(connection: &Connection, target: &Target) -> Result<Opt
     let keys = format!(
         "SELECT i.indexrelid, a.attname FROM pg_index i \
          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) \
-         WHERE i.indrelid = to_regclass({name}) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL \
+         WHERE i.indrelid = to_regclass({name}) AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL \
          AND i.indexprs IS NULL"
     );
     let mut unique: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

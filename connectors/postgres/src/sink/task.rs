@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rowtide_api::config::ConfigReport;
-use rowtide_api::sink::{Partition, SinkBatch, SinkConnector, SinkTask};
+use rowtide_api::sink::{Partition, PutReport, SinkBatch, SinkConnector, SinkRecord, SinkTask};
 use rowtide_api::{Error, Plugin, TaskContext};
 
 use super::check;
@@ -44,6 +44,7 @@ impl SinkConnector for PostgresSink {
             context,
             planner,
             writer: Some(writer),
+            writing: false,
         })
     }
 }
@@ -54,39 +55,62 @@ pub struct PostgresSinkTask {
     context: TaskContext,
     planner: Planner,
     writer: Option<Writer>,
+    /// A put is at work, or was dropped while it was: its statements may still be.
+    writing: bool,
+}
+
+impl PostgresSinkTask {
+    async fn write(&mut self, records: &[SinkRecord]) -> Result<PutReport, Error> {
+        self.quiet().await;
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => self.writer.insert(Writer::open(&self.config).await?),
+        };
+        self.writing = true;
+        let done = writer.write(&self.config, &mut self.planner, records).await;
+        self.writing = false;
+        if done.is_err() {
+            // What the session is in nobody knows; every statement was answered, or the connection is gone.
+            self.writer = None;
+        }
+        done
+    }
+
+    /// Waits until a put that was dropped has ended on the server too: it may be at its COMMIT.
+    async fn quiet(&mut self) {
+        if !self.writing {
+            return;
+        }
+        if let Some(writer) = &self.writer
+            && let Err(error) = writer.quiet().await
+        {
+            tracing::warn!(%error, "the session of an interrupted write is gone");
+            self.writer = None;
+        }
+        // Only now: this call can be dropped as well.
+        self.writing = false;
+    }
 }
 
 impl SinkTask for PostgresSinkTask {
-    /// Writes the batch and settles it. The session is out of `self` meanwhile: a put that is dropped, or that failed,
-    /// takes it along, and the server rolls back.
+    /// Writes the batch and settles it.
     async fn put(&mut self, batch: SinkBatch) -> Result<(), Error> {
-        let mut writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => Writer::open(&self.config).await?,
-        };
-        match writer
-            .write(&self.config, &mut self.planner, &batch.records)
-            .await
-        {
-            Ok(report) => {
-                self.context.progress.recovered();
-                self.writer = Some(writer);
-                batch.settle(Ok(report));
-                Ok(())
-            }
-            Err(error) => {
-                batch.settle(Err(error));
-                Ok(())
-            }
+        let done = self.write(&batch.records).await;
+        if done.is_ok() {
+            self.context.progress.recovered();
         }
-    }
-
-    /// Nothing outlives a put.
-    async fn revoked(&mut self, _partitions: &[Partition]) -> Result<(), Error> {
+        batch.settle(done);
         Ok(())
     }
 
-    async fn stop(self) -> Result<(), Error> {
+    /// Nothing outlives a put but what the server still does for one that was dropped.
+    async fn revoked(&mut self, _partitions: &[Partition]) -> Result<(), Error> {
+        self.quiet().await;
+        Ok(())
+    }
+
+    async fn stop(mut self) -> Result<(), Error> {
+        self.quiet().await;
         Ok(())
     }
 }

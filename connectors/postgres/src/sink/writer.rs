@@ -8,7 +8,7 @@ use rowtide_api::{Error, RecordError, failpoint};
 use tokio_postgres::types::ToSql;
 
 use super::config::{SinkConfig, Target};
-use super::plan::{Op, Planner, collapsed, runs};
+use super::plan::{Op, Planner, Shape, collapsed, runs};
 use super::refusal::Refusal;
 use super::statement::{Table, delete, upsert};
 use super::table;
@@ -25,6 +25,18 @@ pub(super) struct Writer {
 struct Part<'p, 'a> {
     table: Arc<Table>,
     ops: Vec<&'p Op<'a>>,
+}
+
+/// How a batch is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// What a later record of the same key replaces is left out; a refusal ends the attempt.
+    Quick,
+    /// Nothing is left out, so that a refused record takes no other with it; runs are halved down to the refused record.
+    Halving,
+    /// Deferred constraints are checked with each statement too: at the COMMIT they name no record. A record that another
+    /// one further on would have made right is refused then.
+    Immediate,
 }
 
 /// Why a statement was not carried out.
@@ -45,6 +57,14 @@ impl Writer {
         })
     }
 
+    /// Ends what an interrupted call left: when it returns, no statement of that call is at work any more, and its
+    /// transaction is over. The server carries out the statements of a session one after the other, so that the answer to
+    /// this one is behind all of them.
+    pub(super) async fn quiet(&self) -> Result<(), Error> {
+        let done = self.connection.batch_execute("ROLLBACK").await;
+        done.map_err(|error| errors::of_client(error, "ending an interrupted transaction"))
+    }
+
     /// Writes the records and accounts for each. `Ok` is behind the COMMIT.
     pub(super) async fn write(
         &mut self,
@@ -53,42 +73,33 @@ impl Writer {
         records: &[SinkRecord],
     ) -> Result<PutReport, Error> {
         let plan = planner.plan(records);
-        let mut rejected = plan.rejected;
         let groups = by_topic(records, &plan.ops);
-        let all: Vec<_> = groups.iter().flat_map(|(_, ops)| ops.iter().copied()).collect();
-        let topics = groups
-            .iter()
-            .map(|(topic, ops)| (topic.as_str(), collapsed(ops)))
-            .collect::<Vec<_>>();
-        let parts = self.parts(config, &topics).await?;
-        match self.transaction(&parts, config.batch_size, None).await {
-            Ok(()) => {}
-            Err(Refused::Call(error)) => return Err(self.forget(error)),
-            // Once more, carefully: nothing collapsed, so that a refused record takes no other with it.
-            Err(Refused::Record(_)) => {
-                tracing::warn!(
-                    records = all.len(),
-                    "the server refuses a record of this batch; looking for it"
-                );
-                let topics = groups
-                    .iter()
-                    .map(|(topic, ops)| (topic.as_str(), ops.clone()))
-                    .collect::<Vec<_>>();
-                let parts = self.parts(config, &topics).await?;
-                match self
-                    .transaction(&parts, config.batch_size, Some(&mut rejected))
-                    .await
-                {
-                    Ok(()) => {}
-                    Err(Refused::Call(error)) => return Err(self.forget(error)),
-                    Err(Refused::Record(refusal)) => {
-                        return Err(
-                            Error::retriable("committing a batch").because(refusal.into_record_error())
-                        );
-                    }
+        let mut care = Care::Quick;
+        let refused = loop {
+            match self.attempt(config, &groups, care).await {
+                Ok(refused) => break refused,
+                Err(Refused::Call(error)) => return Err(self.forget(error)),
+                Err(Refused::Record(refusal)) => {
+                    tracing::warn!(
+                        records = plan.ops.len(),
+                        code = refusal.code,
+                        "the server refuses a record of this batch; looking for it"
+                    );
+                    care = match care {
+                        Care::Quick => Care::Halving,
+                        Care::Halving => Care::Immediate,
+                        // Something changed between the checks and the COMMIT.
+                        Care::Immediate => {
+                            return Err(
+                                Error::retriable("committing a batch").because(refusal.into_record_error())
+                            );
+                        }
+                    };
                 }
             }
-        }
+        };
+        let mut rejected = plan.rejected;
+        rejected.extend(refused);
         rejected.sort_by_key(|(index, _)| *index);
         let others = rejected.len() as u32 + plan.skipped;
         Ok(PutReport {
@@ -97,6 +108,24 @@ impl Writer {
             rejected,
             note: None,
         })
+    }
+
+    /// One attempt at the whole batch; answers the records that the server refused.
+    async fn attempt(
+        &mut self,
+        config: &SinkConfig,
+        groups: &[(String, Vec<&Op<'_>>)],
+        care: Care,
+    ) -> Result<Vec<(u32, RecordError)>, Refused> {
+        let topics: Vec<_> = groups
+            .iter()
+            .map(|(topic, ops)| match care {
+                Care::Quick => (topic.as_str(), collapsed(ops)),
+                Care::Halving | Care::Immediate => (topic.as_str(), ops.clone()),
+            })
+            .collect();
+        let parts = self.parts(config, &topics).await.map_err(Refused::Call)?;
+        self.transaction(&parts, config.batch_size, care).await
     }
 
     /// A table may have changed under us: it is read again next time.
@@ -113,12 +142,18 @@ impl Writer {
         let mut parts = Vec::with_capacity(topics.len());
         for (topic, ops) in topics {
             let target = config.collection.of(topic)?;
+            let mut checked: Option<&Arc<Shape>> = None;
             for op in ops {
+                // Most records of a batch share one shape.
+                if op.delete || checked.is_some_and(|shape| Arc::ptr_eq(shape, &op.shape)) {
+                    continue;
+                }
+                checked = Some(&op.shape);
                 let fits = self
                     .tables
                     .get(&target)
                     .is_some_and(|table| table.expect(&op.shape).is_ok());
-                if !fits && !op.delete {
+                if !fits {
                     let table = table::ready(&self.connection, &target, &op.shape, config.evolution).await?;
                     self.tables.insert(target.clone(), Arc::new(table));
                 }
@@ -139,19 +174,23 @@ impl Writer {
         Ok(parts)
     }
 
-    /// One transaction. With `rejected`, refused records are found by halving and left out.
+    /// One transaction; answers the records that were refused and left out.
     async fn transaction(
         &self,
         parts: &[Part<'_, '_>],
         rows_max: usize,
-        mut rejected: Option<&mut Vec<(u32, RecordError)>>,
-    ) -> Result<(), Refused> {
+        care: Care,
+    ) -> Result<Vec<(u32, RecordError)>, Refused> {
+        let mut rejected = Vec::new();
         self.command("BEGIN").await?;
+        if care == Care::Immediate {
+            self.command("SET CONSTRAINTS ALL IMMEDIATE").await?;
+        }
         for part in parts {
             for run in runs(&part.ops, rows_max) {
-                let done = match &mut rejected {
-                    None => self.execute(&part.table, run).await,
-                    Some(rejected) => self.halve(&part.table, run, rejected).await,
+                let done = match care {
+                    Care::Quick => self.execute(&part.table, run).await,
+                    Care::Halving | Care::Immediate => self.halve(&part.table, run, &mut rejected).await,
                 };
                 if let Err(refused) = done {
                     // The session is thrown away when this fails too.
@@ -164,7 +203,7 @@ impl Writer {
         // Deferred constraints speak here.
         self.command("COMMIT").await?;
         failpoint::hit("postgres_sink.committed");
-        Ok(())
+        Ok(rejected)
     }
 
     /// Executes a run behind a savepoint; refused, each half on its own, down to the record.

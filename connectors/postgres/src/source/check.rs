@@ -8,7 +8,7 @@ use super::catalogue::TableRow;
 use super::config::{PublicationMode, SourceConfig};
 use super::{publication, slot};
 use crate::connection::{Connection, Purpose, connect};
-use crate::errors;
+use crate::errors::{self, full};
 
 /// Runs the checks within `connection.validation.timeout.ms`.
 pub async fn check(config: &SourceConfig, report: &mut ConfigReport) {
@@ -48,16 +48,6 @@ fn key_of(error: &Error) -> &'static str {
         None if error.context().contains("TLS") => "database.sslmode",
         _ => "database.hostname",
     }
-}
-
-fn full(error: &Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain() {
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }
 
 async fn server(config: &SourceConfig, query: &Connection, report: &mut ConfigReport) -> Result<(), Error> {

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use rowtide_api::config::ConfigReport;
-use rowtide_postgres::connection::{Purpose, connect};
+use rowtide_testkit::stack::Stack;
 
-use crate::harness::{Database, Stack};
+use crate::harness::{Database, rules, session};
 
 fn errors(report: &ConfigReport) -> String {
     report
@@ -13,19 +13,6 @@ fn errors(report: &ConfigReport) -> String {
         .iter()
         .map(|finding| format!("{}: {}\n", finding.key, finding.message))
         .collect()
-}
-
-/// Puts rules before all others of `pg_hba.conf`, once.
-async fn rules(stack: &'static Stack, marker: &str, rules: &str) {
-    let path = std::path::Path::new(stack.get("PG_DATA")).join("pg_hba.conf");
-    let old = std::fs::read_to_string(&path).unwrap();
-    if !old.contains(marker) {
-        std::fs::write(&path, format!("# {marker}\n{rules}\n{old}")).unwrap();
-    }
-    let settings = stack.settings("postgres");
-    let admin = connect(&settings, Purpose::Validation).await.unwrap();
-    admin.rows("SELECT pg_reload_conf()", "reloading").await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
 }
 
 /// PG-017: trust is what the other tests use; here SCRAM, md5, clear text, and a wrong password.
@@ -76,7 +63,7 @@ async fn passwords_are_proven_by_every_method() {
 /// PG-017: every mode that needs it gets TLS, and refuses a certificate it cannot trust.
 #[tokio::test]
 async fn tls_is_used_and_verified_as_the_mode_says() {
-    let stack: &'static Stack = Box::leak(Box::new(Stack::up(&format!("pgtls-{}", std::process::id()))));
+    let stack: &'static Stack = Box::leak(Box::new(Stack::bare(&["postgres"])));
     let database = Database::on(
         stack,
         "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)",
@@ -179,7 +166,6 @@ async fn tls_is_used_and_verified_as_the_mode_says() {
         "{}",
         errors(&refused)
     );
-    stack.down();
 }
 
 /// PG-016 and the bad input of the house: each on its key, with the next step.
@@ -319,14 +305,12 @@ async fn an_unsupported_column_added_later_is_named() {
 /// PG-256.
 #[tokio::test]
 async fn a_server_without_logical_wal_is_refused() {
-    let stack: &'static Stack = Box::leak(Box::new(Stack::up(&format!("pgwal-{}", std::process::id()))));
+    let stack: &'static Stack = Box::leak(Box::new(Stack::bare(&["postgres"])));
     let database = Database::on(stack, "CREATE TABLE t (id int PRIMARY KEY)").await;
     database.run("ALTER SYSTEM SET wal_level = 'replica'").await;
     let name = database.name.clone();
-    stack.restart();
-    let again = connect(&stack.settings(&name), Purpose::Validation)
-        .await
-        .unwrap();
+    stack.restart("postgres");
+    let again = session(stack, &name).await;
     let level = again.rows("SHOW wal_level", "reading").await.unwrap();
     assert_eq!(level[0][0].as_deref(), Some("replica"));
     let failure = database.start(&[]).await.failure().await;
@@ -335,5 +319,4 @@ async fn a_server_without_logical_wal_is_refused() {
         "{failure}"
     );
     assert!(errors(&database.check(&[]).await).contains("wal_level = logical"));
-    stack.down();
 }

@@ -1,156 +1,58 @@
-//! A server, a database per test, and a task driven by hand.
+//! The server of these tests, and a task driven by hand.
 
-use std::collections::HashMap;
 use std::fmt::Write;
-use std::num::NonZeroU32;
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use rowtide_api::config::{ConfigReport, Properties};
-use rowtide_api::source::{OffsetReader, SourceBatch, SourceConnector, SourceContext, SourceTask, Unit};
-use rowtide_api::{Datum, Error, Plugin, Record, Secret, SourceOffset, SourcePartition, TaskContext, Value};
-use rowtide_postgres::connection::{Connection, Host, KeyNames, Purpose, Settings, SslMode, Tls, connect};
+use rowtide_api::source::{OffsetReader as _, SourceBatch, SourceTask as _, Unit};
+use rowtide_api::{Datum, Error, Plugin, Record, SourceOffset, SourcePartition, Value};
 use rowtide_postgres::source::PostgresSource;
 use rowtide_postgres::source::task::PostgresTask;
-use tokio::time::timeout;
+use rowtide_testkit::conformance::source::{Driven, Stored};
+use rowtide_testkit::conformance::whole;
+use rowtide_testkit::stack::Stack;
 
-/// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub use crate::database::{Database, session};
 
-/// A server started by `compose/stack`; it ends with the test process.
-pub struct Stack {
-    name: String,
-    env: HashMap<String, String>,
+/// The server that all tests share: one of their own, since they leave their slots behind, as crashed connectors do.
+fn server() -> &'static Stack {
+    static STACK: OnceLock<Stack> = OnceLock::new();
+    STACK.get_or_init(|| {
+        let stack = Stack::bare(&["postgres"]);
+        let path = Path::new(stack.get("PG_DATA")).join("postgresql.conf");
+        let old = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(
+            &path,
+            format!("{old}\nmax_replication_slots = 200\nmax_wal_senders = 50\n"),
+        )
+        .unwrap();
+        stack.restart("postgres");
+        stack
+    })
 }
 
-impl Stack {
-    /// The one all tests share.
-    pub fn shared() -> &'static Self {
-        static STACK: OnceLock<Stack> = OnceLock::new();
-        STACK.get_or_init(|| {
-            let stack = Self::up(&format!("pg-{}", std::process::id()));
-            // Tests leave their slots behind, as crashed connectors do.
-            let path = std::path::Path::new(stack.get("PG_DATA")).join("postgresql.conf");
-            let old = std::fs::read_to_string(&path).unwrap();
-            std::fs::write(
-                &path,
-                format!("{old}\nmax_replication_slots = 200\nmax_wal_senders = 50\n"),
-            )
-            .unwrap();
-            stack.restart();
-            stack
-        })
+/// Puts rules before all others of `pg_hba.conf`, once.
+pub async fn rules(stack: &Stack, marker: &str, rules: &str) {
+    let path = Path::new(stack.get("PG_DATA")).join("pg_hba.conf");
+    let old = std::fs::read_to_string(&path).unwrap();
+    if !old.contains(marker) {
+        std::fs::write(&path, format!("# {marker}\n{rules}\n{old}")).unwrap();
     }
-
-    /// One of its own, for tests that change or stop the server.
-    pub fn up(name: &str) -> Self {
-        let pid = std::process::id().to_string();
-        run(&["up", "--name", name, "--lifetime-of", &pid, "postgres"]);
-        let text = std::fs::read_to_string(root().join(format!("target/stack/{name}/env"))).unwrap();
-        let env = text.lines().filter_map(|line| line.split_once('='));
-        Self {
-            name: name.to_owned(),
-            env: env
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-        }
-    }
-
-    pub fn restart(&self) {
-        run(&["restart", "--name", &self.name, "postgres"]);
-    }
-
-    pub fn down(&self) {
-        run(&["down", "--name", &self.name]);
-    }
-
-    pub fn get(&self, key: &str) -> &str {
-        &self.env[key]
-    }
-
-    pub fn settings(&self, database: &str) -> Settings {
-        Settings {
-            hosts: vec![Host {
-                name: self.get("PG_HOST").to_owned(),
-                port: self.get("PG_PORT").parse().unwrap(),
-            }],
-            user: self.get("PG_USER").to_owned(),
-            password: Some(Secret::new("any")),
-            database: database.to_owned(),
-            tls: Tls::of(SslMode::Disable),
-            tcp_keepalive: true,
-            connect_timeout: Settings::CONNECT_TIMEOUT,
-            keys: KeyNames {
-                user: "database.user",
-                password: "database.password",
-                database: "database.dbname",
-            },
-        }
-    }
+    let admin = session(stack, "postgres").await;
+    admin.rows("SELECT pg_reload_conf()", "reloading").await.unwrap();
+    // The server reads the file a moment later, and says so nowhere but in its log.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
 }
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn run(arguments: &[&str]) {
-    let status = Command::new(root().join("compose/stack"))
-        .args(arguments)
-        .status();
-    let started = status.is_ok_and(|status| status.success());
-    assert!(
-        started,
-        "`compose/stack {}` failed: these tests need a real Postgres",
-        arguments.join(" ")
-    );
-}
-
-/// A database of one test.
-pub struct Database {
-    pub stack: &'static Stack,
-    pub name: String,
-    pub sql: Connection,
+/// The partition of every source here: the topic prefix is `p`.
+pub fn partition() -> SourcePartition {
+    SourcePartition::new().with("server", "p")
 }
 
 impl Database {
     pub async fn new(tables: &str) -> Self {
-        Self::on(Stack::shared(), tables).await
-    }
-
-    pub async fn on(stack: &'static Stack, tables: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let admin = connect(&stack.settings("postgres"), Purpose::Validation)
-            .await
-            .unwrap();
-        admin
-            .rows(&format!("CREATE DATABASE {name}"), "creating")
-            .await
-            .unwrap();
-        let sql = connect(&stack.settings(&name), Purpose::Validation)
-            .await
-            .unwrap();
-        let database = Self { stack, name, sql };
-        database.run(tables).await;
-        database
-    }
-
-    pub async fn run(&self, sql: &str) {
-        if let Err(error) = self.sql.rows(sql, sql).await {
-            panic!("{error}: {:?}", error.chain());
-        }
-    }
-
-    pub async fn value(&self, sql: &str) -> String {
-        let rows = self.sql.rows(sql, sql).await.unwrap();
-        rows.first()
-            .and_then(|row| row.first())
-            .cloned()
-            .flatten()
-            .unwrap_or_default()
+        Self::on(server(), tables).await
     }
 
     /// Slots are the server's, so each database has its own name.
@@ -180,19 +82,11 @@ impl Database {
     }
 
     pub async fn start_at(&self, stored: Option<SourceOffset>, more: &[(&str, &str)]) -> Driver {
-        let (config, report) =
-            ConfigReport::read::<<PostgresSource as Plugin>::Config>(&self.properties(more));
-        let config = config.unwrap_or_else(|| panic!("{report:?}"));
-        let connector = PostgresSource::open(config).unwrap();
-        let specs = connector.plan(NonZeroU32::MIN).await.unwrap();
-        let store = Arc::new(Store(Mutex::new(stored)));
-        let context = SourceContext {
-            task: TaskContext::new("c", 0),
-            offsets: store.clone(),
-            run: None,
-        };
-        let task = connector.start(context, specs[0].clone()).await.unwrap();
-        Driver { task, store }
+        let stored = stored
+            .map(|offset| Stored::at(partition(), offset))
+            .unwrap_or_default();
+        let driven = Driven::start::<PostgresSource>(&self.properties(more), stored, None).await;
+        Driver(driven.unwrap_or_else(|error| panic!("{}", whole(&error))))
     }
 
     /// Everything validate says.
@@ -214,48 +108,24 @@ impl Database {
     }
 }
 
-/// The stored offset.
-pub struct Store(pub Mutex<Option<SourceOffset>>);
-
-impl OffsetReader for Store {
-    fn get(&self, _partition: &SourcePartition) -> Option<SourceOffset> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
 /// A task and its stored offset.
-pub struct Driver {
-    pub task: PostgresTask,
-    pub store: Arc<Store>,
-}
+pub struct Driver(pub Driven<PostgresTask>);
 
 impl Driver {
     pub async fn poll(&mut self) -> Result<SourceBatch, Error> {
-        let batch = timeout(PATIENCE, self.task.poll())
-            .await
-            .expect("no batch in time")?;
-        Ok(batch.expect("the task goes on"))
+        Ok(self.0.poll().await?.expect("the task goes on"))
     }
 
-    /// The next batch; failures that pass are polled through, as the engine does.
     pub async fn batch(&mut self) -> SourceBatch {
-        loop {
-            match self.poll().await {
-                Ok(batch) => {
-                    assert!(batch.rejected.is_empty(), "{:?}", batch.rejected);
-                    return batch;
-                }
-                Err(error) if error.is_retriable() => tokio::time::sleep(Duration::from_millis(50)).await,
-                Err(error) => panic!("{error}: {:?}", error.chain()),
-            }
-        }
+        self.0.batch().await.expect("the task goes on")
     }
 
-    /// Stores a batch's offset and says so.
     pub fn commit(&mut self, batch: &SourceBatch) {
-        let Some(offset) = &batch.resume_at else { return };
-        *self.store.0.lock().unwrap() = Some(offset.clone());
-        self.task.committed(&batch.partition, offset);
+        self.0.commit(batch);
+    }
+
+    pub fn stored(&self) -> Option<SourceOffset> {
+        self.0.stored.get(&partition())
     }
 
     /// The next `count` records.
@@ -302,20 +172,16 @@ impl Driver {
         loop {
             match self.poll().await {
                 Ok(_) => {}
-                Err(error) if error.is_retriable() => tokio::time::sleep(Duration::from_millis(50)).await,
-                Err(error) => {
-                    let mut text = error.to_string();
-                    for cause in error.chain() {
-                        write!(text, ": {cause}").unwrap();
-                    }
-                    return text;
+                Err(error) if error.is_retriable() => {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 }
+                Err(error) => return whole(&error),
             }
         }
     }
 
     pub async fn stop(self) {
-        self.task.stop().await.unwrap();
+        self.0.task.stop().await.unwrap();
     }
 }
 

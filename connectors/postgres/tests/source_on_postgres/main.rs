@@ -5,6 +5,9 @@
 
 mod access;
 mod changes;
+mod conformance;
+#[path = "../database/mod.rs"]
+mod database;
 mod harness;
 mod position;
 mod snapshot;

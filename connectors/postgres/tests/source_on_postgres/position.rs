@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use rowtide_api::source::{SourceBatch, SourceTask, Unit};
+use rowtide_api::source::{OffsetReader as _, SourceBatch, SourceTask, Unit};
 use rowtide_api::{Class, SourceOffset};
+use rowtide_testkit::conformance::PATIENCE;
 use tokio::time::{Instant, timeout};
 
-use crate::harness::{Database, Driver, PATIENCE, header};
+use crate::harness::{Database, Driver, header, partition};
 
 const STREAM: &[(&str, &str)] = &[("snapshot.mode", "no_data")];
 
@@ -165,7 +166,7 @@ async fn lost_connections_and_dropped_polls_lose_nothing() {
         while seen.len() < 1000 {
             // Dropped at ever other places: after 0, 1, 2 … milliseconds.
             patience = (patience + 1) % 9;
-            match timeout(Duration::from_millis(patience), driver.task.poll()).await {
+            match timeout(Duration::from_millis(patience), driver.0.task.poll()).await {
                 Ok(Ok(batch)) => {
                     let batch = batch.unwrap();
                     driver.commit(&batch);
@@ -209,29 +210,30 @@ async fn an_idle_table_beside_a_busy_one_releases_wal() {
     let first = driver.batch().await;
     driver.commit(&first);
     let before = database.confirmed().await;
+    let Driver(driven) = driver;
+    let (stored, mut task) = (driven.stored, driven.task);
     let load = async {
         for _ in 0..15 {
             database
                 .run("INSERT INTO busy SELECT repeat('x', 1000) FROM generate_series(1, 2000)")
                 .await;
             tokio::time::sleep(Duration::from_millis(200)).await;
-            let stored = driver.store.0.lock().unwrap().clone();
-            let stored = stored.and_then(|offset| offset.int("lsn_commit")).unwrap_or(0);
+            let offset = stored.get(&partition());
+            let stored = offset.and_then(|offset| offset.int("lsn_commit")).unwrap_or(0);
             assert!(
                 database.confirmed().await <= stored.cast_unsigned(),
                 "confirmed beyond the stored offset"
             );
         }
     };
-    let store = driver.store.clone();
-    let mut task = driver.task;
     let reader = async {
         let mut batches = 0;
         loop {
             let batch = task.poll().await.unwrap().unwrap();
             assert!(batch.records.is_empty());
-            *store.0.lock().unwrap() = batch.resume_at.clone();
-            task.committed(&batch.partition, batch.resume_at.as_ref().unwrap());
+            let offset = batch.resume_at.as_ref().unwrap();
+            stored.set(&batch.partition, offset);
+            task.committed(&batch.partition, offset);
             batches += 1;
             if batches > 200 {
                 return;
@@ -278,11 +280,7 @@ async fn wal_is_confirmed_only_up_to_the_stored_commit() {
         assert!(database.confirmed().await <= stored);
     }
     let stored = driver
-        .store
-        .0
-        .lock()
-        .unwrap()
-        .as_ref()
+        .stored()
         .unwrap()
         .int("lsn_commit")
         .unwrap()
@@ -319,7 +317,7 @@ async fn a_gap_between_offset_and_slot_fails_the_task() {
     let mut driver = database.start(STREAM).await;
     database.run("INSERT INTO t VALUES (1)").await;
     driver.records(1).await;
-    let offset = driver.store.0.lock().unwrap().clone();
+    let offset = driver.stored();
     driver.stop().await;
     database.run("INSERT INTO t VALUES (2)").await;
     let advance = format!(

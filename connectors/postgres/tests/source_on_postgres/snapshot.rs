@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use rowtide_api::Record;
 
-use rowtide_postgres::connection::{Purpose, connect};
-
-use crate::harness::{Database, field, header, show, value};
+use crate::harness::{Database, field, header, session, show, value};
 
 fn markers(records: &[Record]) -> Vec<String> {
     records
@@ -47,7 +45,7 @@ async fn rows_are_marked_and_tables_come_in_order() {
     );
     let source = |name| value(field(&records[0], &["source", name]));
     assert_eq!(source("sequence"), format!("[null,\"{}\"]", source("lsn")));
-    let stored = driver.store.0.lock().unwrap().clone().unwrap();
+    let stored = driver.stored().unwrap();
     assert_eq!(
         (stored.bool("snapshot_completed"), stored.text("snapshot")),
         (Some(true), Some("INITIAL"))
@@ -128,9 +126,7 @@ async fn snapshot_and_stream_meet_without_a_gap() {
         "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT g, 'old' FROM generate_series(1, 20000) g",
     )
     .await;
-    let writer = connect(&database.stack.settings(&database.name), Purpose::Validation)
-        .await
-        .unwrap();
+    let writer = session(database.stack, &database.name).await;
     let mut driver = database.start(&[("max.batch.size", "500")]).await;
     let mut replica = Replica::default();
     let writing = async {
