@@ -9,7 +9,9 @@ use std::time::Duration;
 use rowtide_api::config::ConfigReport;
 use rowtide_api::sink::{Settlement, SinkTask};
 use rowtide_api::{Kind, Plugin, Schema, Value};
-use rowtide_cassandra::CassandraSink;
+use rowtide_cassandra::{CassandraSink, Settings};
+use rowtide_testkit::conformance;
+use rowtide_testkit::stack::Stack;
 use scylla::value::CqlValue;
 use support::*;
 
@@ -19,9 +21,9 @@ const PLAIN: &str = "id bigint PRIMARY KEY, a text, b text";
 /// CS-050, CS-052, CS-060, CS-071, CS-090, CS-104, CS-105.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_lands_with_its_position_as_write_time() {
-    let session = Stack::shared().session().await;
+    let session = session(cluster()).await;
     table(&session, "changes", PLAIN).await;
-    let mut sink = Driven::start(&properties(Stack::shared(), "changes", &[DEBEZIUM]))
+    let mut sink = start(&properties(cluster(), "changes", &[DEBEZIUM]))
         .await
         .unwrap();
     let source = Source::plain();
@@ -82,7 +84,7 @@ async fn every_change_lands_with_its_position_as_write_time() {
 /// CS-195: what was written once stays, whatever is replayed, and in which order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_changes_no_cell() {
-    let session = Stack::shared().session().await;
+    let session = session(cluster()).await;
     table(&session, "replay", PLAIN).await;
     let source = Source::plain();
     let mut history = Vec::new();
@@ -98,7 +100,7 @@ async fn a_replay_changes_no_cell() {
             history.push(source.row("c", id, Some("again"), None, lsn + 24));
         }
     }
-    let mut sink = Driven::start(&properties(Stack::shared(), "replay", &[DEBEZIUM]))
+    let mut sink = start(&properties(cluster(), "replay", &[DEBEZIUM]))
         .await
         .unwrap();
     let note = sink.written(history.clone()).await.note;
@@ -118,12 +120,10 @@ async fn a_replay_changes_no_cell() {
 /// CS-070, PG-077: what the source did not send stays as it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn unavailable_values_leave_their_cells() {
-    let session = Stack::shared().session().await;
+    let session = session(cluster()).await;
     table(&session, "toast", PLAIN).await;
     let source = Source::plain();
-    let mut sink = Driven::start(&properties(Stack::shared(), "toast", &[DEBEZIUM]))
-        .await
-        .unwrap();
+    let mut sink = start(&properties(cluster(), "toast", &[DEBEZIUM])).await.unwrap();
     sink.written(vec![source.row("c", 1, Some("large"), Some("b1"), 100)])
         .await;
     sink.written(vec![source.row(
@@ -148,7 +148,7 @@ async fn unavailable_values_leave_their_cells() {
 /// CS-045: one row of every type, read back as Cassandra sees it.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_is_read_back_as_it_was_written() {
-    let session = Stack::shared().session().await;
+    let session = session(cluster()).await;
     let columns = "id bigint PRIMARY KEY, bo boolean, ti tinyint, si smallint, i int, f float, d double, tx text, ac ascii, \
                    bl blob, de decimal, vi varint, da date, tm time, ts timestamp, uu uuid, tu timeuuid, ip inet, du duration, \
                    li list<int>, se set<text>";
@@ -244,9 +244,7 @@ async fn every_type_is_read_back_as_it_was_written() {
             .map(|(name, schema, ..)| (*name, schema.clone()))
             .collect(),
     );
-    let mut sink = Driven::start(&properties(Stack::shared(), "types", &[DEBEZIUM]))
-        .await
-        .unwrap();
+    let mut sink = start(&properties(cluster(), "types", &[DEBEZIUM])).await.unwrap();
     let mut fields = vec![Value::Int64(1)];
     fields.extend(cells.iter().map(|(.., value, _)| value.clone()));
     let row = source.change("c", source.key(1), Value::Null, source.image(fields), 100);
@@ -262,7 +260,7 @@ async fn every_type_is_read_back_as_it_was_written() {
 /// CS-066, CS-121: a wider primary key than the source's, and rows of one partition in one batch.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_column_of_the_primary_key_may_move() {
-    let session = Stack::shared().session().await;
+    let session = session(cluster()).await;
     table(
         &session,
         "moves",
@@ -270,9 +268,7 @@ async fn a_column_of_the_primary_key_may_move() {
     )
     .await;
     let source = Source::plain();
-    let mut sink = Driven::start(&properties(Stack::shared(), "moves", &[DEBEZIUM]))
-        .await
-        .unwrap();
+    let mut sink = start(&properties(cluster(), "moves", &[DEBEZIUM])).await.unwrap();
     let many: Vec<_> = (0..300)
         .map(|id| source.row("c", id, Some("p"), Some("x"), 100 + id * 8))
         .collect();
@@ -301,11 +297,11 @@ async fn a_column_of_the_primary_key_may_move() {
 /// CS-080, CS-083, CS-112: flat records of the DataStax dialect.
 #[tokio::test(flavor = "multi_thread")]
 async fn flat_records_follow_the_dialect() {
-    let session = Stack::shared().session().await;
+    let session = session(cluster()).await;
     table(&session, "flat", PLAIN).await;
     let mapping = ("mapping", "id=key, a=value.a, b=value.b");
-    let mut sink = Driven::start(&properties(
-        Stack::shared(),
+    let mut sink = start(&properties(
+        cluster(),
         "flat",
         &[mapping, ("ttl", "1"), ("ttlTimeUnit", "HOURS")],
     ))
@@ -336,7 +332,7 @@ async fn flat_records_follow_the_dialect() {
 /// CS-003, CS-053, CS-106: all of it in validate, each under its key.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_table_is_said_before_the_start() {
-    let session = Stack::shared().session().await;
+    let session = session(cluster()).await;
     table(
         &session,
         "checked",
@@ -344,10 +340,10 @@ async fn what_is_wrong_with_a_table_is_said_before_the_start() {
     )
     .await;
     let found = |keyspace: &'static str, settings: Vec<(&'static str, &'static str)>| async move {
-        let properties = properties(Stack::shared(), keyspace, &settings);
+        let properties = properties(cluster(), keyspace, &settings);
         let mut report = ConfigReport::new();
-        CassandraSink::check(&support::settings(&properties), &mut report).await;
-        let started = Driven::start(&properties)
+        CassandraSink::check(&conformance::settings::<Settings>(&properties), &mut report).await;
+        let started = start(&properties)
             .await
             .err()
             .map(|error| (error.is_retriable(), error.to_string()));
@@ -413,7 +409,7 @@ async fn what_is_wrong_with_a_table_is_said_before_the_start() {
 /// CS-142, CS-157: a row the server refuses is refused alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_row_the_server_refuses_is_rejected() {
-    let session = Stack::shared().session().await;
+    let session = session(cluster()).await;
     table(
         &session,
         "refused",
@@ -422,7 +418,7 @@ async fn only_the_row_the_server_refuses_is_rejected() {
     .await;
     let mapping = ("mapping", "g=value.b, id=key.id, a=value.a");
     let source = Source::plain();
-    let mut sink = Driven::start(&properties(Stack::shared(), "refused", &[DEBEZIUM, mapping]))
+    let mut sink = start(&properties(cluster(), "refused", &[DEBEZIUM, mapping]))
         .await
         .unwrap();
     // Clustering values are limited to 64 KiB by the server, not by the protocol.
@@ -443,10 +439,10 @@ async fn only_the_row_the_server_refuses_is_rejected() {
 /// CS-143: a table that vanishes ends the task with its name, and neither floods nor loops.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_table_fails_the_task() {
-    let session = Stack::shared().session().await;
+    let session = session(cluster()).await;
     table(&session, "dropped", PLAIN).await;
     let source = Source::plain();
-    let mut sink = Driven::start(&properties(Stack::shared(), "dropped", &[DEBEZIUM]))
+    let mut sink = start(&properties(cluster(), "dropped", &[DEBEZIUM]))
         .await
         .unwrap();
     sink.written(vec![source.row("c", 1, None, None, 100)]).await;
@@ -471,11 +467,11 @@ async fn a_dropped_table_fails_the_task() {
 /// CS-145, CS-146, CS-126, CS-193: the cluster is killed under load; nothing is lost, and the task says what it waits for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_cluster_loses_nothing() {
-    let stack = Stack::up(&format!("cask-{}", std::process::id()));
-    let session = stack.session().await;
+    let stack = Stack::bare(&["cassandra"]);
+    let session = support::session(&stack).await;
     table(&session, "killed", PLAIN).await;
     let source = Source::plain();
-    let mut sink = Driven::start(&properties(
+    let mut sink = start(&properties(
         &stack,
         "killed",
         &[DEBEZIUM, ("^queryExecutionTimeout", "2")],
@@ -491,7 +487,7 @@ async fn a_killed_cluster_loses_nothing() {
     for n in 0..40 {
         ends.push(sink.put(batch(n * 100)).await.unwrap());
     }
-    stack.kill();
+    stack.kill("cassandra");
     for n in 40..60 {
         ends.push(sink.put(batch(n * 100)).await.unwrap());
     }
@@ -503,7 +499,7 @@ async fn a_killed_cluster_loses_nothing() {
             .is_some_and(|why| why.contains("waiting for Cassandra")),
         "not degraded"
     );
-    stack.restart();
+    stack.up("cassandra");
     for end in ends {
         let end = tokio::time::timeout(Duration::from_secs(120), end)
             .await
@@ -512,7 +508,7 @@ async fn a_killed_cluster_loses_nothing() {
         assert!(matches!(end, Settlement::Done(report) if report.written == 100));
     }
     assert_eq!(sink.context.progress.state().degraded, None);
-    let session = stack.session().await;
+    let session = support::session(&stack).await;
     let rows = cql(&session, "SELECT id, a, WRITETIME(a) FROM killed.t").await;
     assert_eq!(rows.len(), 500);
     for row in rows {
@@ -525,13 +521,12 @@ async fn a_killed_cluster_loses_nothing() {
         );
     }
     sink.task.stop().await.unwrap();
-    stack.down();
 }
 
 /// CS-129: what is queued is dropped, what is in flight ends, and nothing is written afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn revoking_leaves_nothing_in_flight() {
-    let session = Stack::shared().session().await;
+    let session = session(cluster()).await;
     table(&session, "revoked", PLAIN).await;
     let source = Source::plain();
     let settings = [
@@ -539,9 +534,7 @@ async fn revoking_leaves_nothing_in_flight() {
         ("^maxConcurrentRequests", "1"),
         ("^maxNumberOfRecordsInBatch", "1"),
     ];
-    let mut sink = Driven::start(&properties(Stack::shared(), "revoked", &settings))
-        .await
-        .unwrap();
+    let mut sink = start(&properties(cluster(), "revoked", &settings)).await.unwrap();
     let rows: Vec<_> = (0..5000)
         .map(|n| source.row("c", n, Some("x"), None, 1000 + n * 8))
         .collect();

@@ -9,25 +9,15 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rowtide_api::source::{
-    OffsetReader, Run, SourceBatch, SourceConnector, SourceContext, SourceTask, Trigger,
-};
-use rowtide_api::{
-    Config, ConfigReport, Error, Plugin, Properties, SourceOffset, SourcePartition, TaskContext,
-};
+use rowtide_api::source::{Run, SourceBatch, SourceConnector, SourceContext, SourceTask, Trigger};
+use rowtide_api::{ConfigReport, Error, Plugin, Properties, SourceOffset, SourcePartition, TaskContext};
 use rowtide_http::HttpSource;
 use rowtide_http::task::HttpTask;
+use rowtide_testkit::conformance::settings;
+use rowtide_testkit::conformance::source::Stored;
 use rowtide_testkit::randomuser::{Fault, Options, RandomUser};
 
 const SLOT_MS: i64 = 1_767_607_200_000; // 2026-01-05T10:00:00Z
-
-struct NoOffsets;
-
-impl OffsetReader for NoOffsets {
-    fn get(&self, _partition: &SourcePartition) -> Option<SourceOffset> {
-        None
-    }
-}
 
 fn properties(server: &RandomUser, extra: &[(&str, &str)]) -> Properties {
     let mut properties = Properties::from_iter([
@@ -42,15 +32,10 @@ fn properties(server: &RandomUser, extra: &[(&str, &str)]) -> Properties {
     properties
 }
 
-fn config<C: Config>(properties: &Properties) -> C {
-    let (config, report) = ConfigReport::read(properties);
-    config.unwrap_or_else(|| panic!("{report:?}"))
-}
-
 fn context(resume: Option<SourceOffset>) -> SourceContext {
     SourceContext {
         task: TaskContext::new("randomuser", 0),
-        offsets: Arc::new(NoOffsets),
+        offsets: Arc::<Stored>::default(),
         run: Some(Run {
             slot_ms: SLOT_MS,
             trigger: Trigger::Schedule,
@@ -64,7 +49,7 @@ fn context(resume: Option<SourceOffset>) -> SourceContext {
 }
 
 async fn task(server: &RandomUser, extra: &[(&str, &str)], resume: Option<SourceOffset>) -> HttpTask {
-    let connector = HttpSource::open(config(&properties(server, extra))).unwrap();
+    let connector = HttpSource::open(settings(&properties(server, extra))).unwrap();
     let specs = connector.plan(NonZeroU32::MIN).await.unwrap();
     connector
         .start(context(resume), specs.into_iter().next().unwrap())
@@ -238,19 +223,6 @@ async fn a_user_that_makes_no_record_is_rejected_alone() {
 }
 
 #[tokio::test]
-async fn a_dropped_poll_loses_nothing() {
-    let server = RandomUser::start().await.unwrap();
-    server.fault(Fault::Delay(Duration::from_secs(2)), 1);
-    let mut task = task(&server, &[("results", "5")], None).await;
-    assert!(
-        tokio::time::timeout(Duration::from_millis(100), task.poll())
-            .await
-            .is_err()
-    );
-    assert_eq!(ids(&rest(&mut task).await).len(), 5);
-}
-
-#[tokio::test]
 async fn every_nation_makes_records() {
     let server = RandomUser::start().await.unwrap();
     for nation in ["ca", "gb", "no", "ir", "rs", "ua", "us", "ch"] {
@@ -263,7 +235,7 @@ async fn every_nation_makes_records() {
 #[tokio::test]
 async fn the_live_check_warns_and_never_refuses() {
     let server = RandomUser::start().await.unwrap();
-    let settings = config(&properties(&server, &[]));
+    let settings = settings(&properties(&server, &[]));
     let mut report = ConfigReport::new();
     HttpSource::check(&settings, &mut report).await;
     assert_eq!(report, ConfigReport::new());
@@ -282,7 +254,7 @@ async fn the_live_check_warns_and_never_refuses() {
 #[tokio::test]
 async fn without_a_run_the_schedule_is_named() {
     let server = RandomUser::start().await.unwrap();
-    let connector = HttpSource::open(config(&properties(&server, &[]))).unwrap();
+    let connector = HttpSource::open(settings(&properties(&server, &[]))).unwrap();
     let mut context = context(None);
     context.run = None;
     let error = connector.start(context, Default::default()).await.err().unwrap();

@@ -1,6 +1,8 @@
 //! The Avro converter against a real registry: the one that the worker embeds, over HTTP.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test fail it by panicking")]
 
+mod support;
+
 use std::sync::Arc;
 
 use rowtide_api::config::Properties;
@@ -8,24 +10,8 @@ use rowtide_api::convert::{Failure, Missing};
 use rowtide_api::data::Kind;
 use rowtide_api::erased::AnyConverter;
 use rowtide_api::{Blob, Datum, Error, Headers, Schema, Struct, Value};
-use rowtide_registry::server::{FileLog, Server, ServerSettings, router};
-
-/// A registry on a free port; it ends with the test's runtime.
-struct Registry {
-    url: String,
-    _folder: tempfile::TempDir,
-}
-
-async fn registry() -> Registry {
-    let folder = tempfile::tempdir().unwrap();
-    let log = FileLog::open(folder.path().join("schemas.log")).unwrap();
-    let server = Server::new(log, ServerSettings::default());
-    server.load().await.unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router(server)).await });
-    Registry { url, _folder: folder }
-}
+use rowtide_testkit::conformance::converter::{decoded, encoded};
+use support::registry;
 
 fn converter(url: &str, more: &[(&str, &str)]) -> Arc<dyn AnyConverter> {
     let base = [("schema.registry.url", url), ("converter.type", "value")];
@@ -40,28 +26,17 @@ fn converter(url: &str, more: &[(&str, &str)]) -> Arc<dyn AnyConverter> {
     (row.unwrap().open)(&properties).unwrap()
 }
 
-/// Repeats the call as the engine does: what is missing is fetched first.
+/// Encodes as the engine does; the bytes and the headers that the converter added.
 async fn encode(
     converter: &dyn AnyConverter,
     topic: &str,
     datum: &Datum,
 ) -> Result<(Vec<u8>, Headers), Error> {
-    let (mut out, mut headers) = (Vec::new(), Headers::default());
-    loop {
-        match converter.encode(topic, datum, &mut headers, &mut out) {
-            Ok(_) => return Ok((out, headers)),
-            Err(Failure::Missing(missing)) => converter.fetch(missing).await?,
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-}
-
-async fn decode(converter: &dyn AnyConverter, bytes: &[u8], headers: &Headers) -> Result<Datum, Failure> {
-    loop {
-        match converter.decode("t", Some(Blob::copy(bytes)), headers) {
-            Err(Failure::Missing(missing)) => converter.fetch(missing).await.map_err(Failure::Task)?,
-            done => return done,
-        }
+    let mut headers = Headers::default();
+    match encoded(converter, topic, datum, &mut headers).await {
+        Ok(payload) => Ok((payload.unwrap().to_vec(), headers)),
+        Err(Failure::Task(error)) => Err(error),
+        Err(failure) => panic!("{failure:?}"),
     }
 }
 
@@ -86,7 +61,9 @@ async fn a_value_travels_through_the_embedded_registry() {
     assert!(headers.last("rowtide.schema.fingerprint").is_some());
     let reader = converter(&registry.url, &[]);
     assert_eq!(
-        decode(&*reader, &bytes, &headers).await.unwrap(),
+        decoded(&*reader, "t", Some(Blob::copy(&bytes)), &headers)
+            .await
+            .unwrap(),
         user(Kind::Int32)
     );
     // The same schema in another subject keeps its id.

@@ -1,6 +1,6 @@
 //! Sans-I/O: every key, with its type, default, documentation and how far it is supported (CS-005, CS-006).
 
-use rowtide_api::config::{Definition, Importance, Key, Secret, Setting};
+use rowtide_api::config::{Definition, Importance, Key, Reader, Secret, Setting};
 
 use super::{Compression, Consistency, InputFormat, InsertNulls, TimeUnit, TimestampMode, TruncateMode};
 
@@ -62,7 +62,7 @@ keys! {
     GSSAPI_KEYTAB: String = "auth.gssapi.keyTab" "Kerberos keytab." ; default("") ; group(SECURITY) ; default_only("Kerberos is not supported; use auth.provider=PLAIN"),
     GSSAPI_PRINCIPAL: String = "auth.gssapi.principal" "Kerberos principal." ; default("") ; group(SECURITY) ; default_only("Kerberos is not supported; use auth.provider=PLAIN"),
     GSSAPI_SERVICE: String = "auth.gssapi.service" "Kerberos service." ; default("dse") ; group(SECURITY) ; default_only("Kerberos is not supported; use auth.provider=PLAIN"),
-    SSL_PROVIDER: String = "ssl.provider" "TLS." ; default("None") ; group(SECURITY) ; default_only(NO_TLS),
+    SSL_PROVIDER: String = "ssl.provider" "Which implementation of TLS is used." ; default("None") ; group(SECURITY) ; default_only(NO_TLS),
     SSL_CIPHERS: Vec<String> = "ssl.cipherSuites" "TLS cipher suites." ; default("") ; group(SECURITY) ; default_only(NO_TLS),
     SSL_HOSTNAME: bool = "ssl.hostnameValidation" "Whether a certificate must name its node." ; default("true") ; group(SECURITY) ; default_only(NO_TLS),
     SSL_KEYSTORE: String = "ssl.keystore.path" "Client certificate." ; default("") ; group(SECURITY) ; default_only(NO_TLS),
@@ -226,6 +226,19 @@ pub(super) fn codec_settings() -> Vec<&'static str> {
         .into_iter()
         .map(|(setting, _)| setting)
         .collect()
+}
+
+/// Reads the connector's defaults for its tables: a wrong one is told also where no table takes it.
+pub(super) fn read_defaults(reader: &mut Reader<'_>) {
+    macro_rules! read {
+        ($($key:ident),+ $(,)?) => {$(
+            if let Some(bare) = &$key.bare {
+                // Only the finding matters: each table reads it again.
+                let _ = reader.find(bare);
+            }
+        )+};
+    }
+    each_table_key!(read);
 }
 
 /// Every key.

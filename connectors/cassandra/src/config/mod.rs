@@ -80,6 +80,7 @@ impl Config for Settings {
             // Read or not, a known key is not an unknown one.
             reader.text(definition.name);
         }
+        keys::read_defaults(reader);
         let tables = tables(reader);
         Some(Self {
             connection: connection?,

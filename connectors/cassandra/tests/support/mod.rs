@@ -7,89 +7,33 @@ mod records;
 
 pub use records::*;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use rowtide_api::config::{ConfigReport, Properties};
-use rowtide_api::sink::{
-    Note, Partition, PutReport, RecordId, Settlement, SinkBatch, SinkConnector, SinkRecord, SinkTask, Ticket,
-};
-use rowtide_api::{Error, Record, TaskContext};
-use rowtide_cassandra::{CassandraSink, CassandraSinkTask, Settings};
+use rowtide_api::Error;
+use rowtide_api::config::Properties;
+use rowtide_cassandra::{CassandraSink, CassandraSinkTask};
+use rowtide_testkit::conformance::sink::Driven;
+use rowtide_testkit::stack::Stack;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::value::{CqlValue, Row};
-use tokio::sync::oneshot;
 
-/// The cluster of this test binary: started once, ended with the process.
-pub struct Stack {
-    name: String,
-    pub host: String,
-    pub port: u16,
+/// The cluster of all tests.
+pub fn cluster() -> &'static Stack {
+    static STACK: OnceLock<Stack> = OnceLock::new();
+    STACK.get_or_init(|| Stack::with(&["cassandra"]))
 }
 
-impl Stack {
-    /// Starts it.
-    pub fn shared() -> &'static Self {
-        static STACK: OnceLock<Stack> = OnceLock::new();
-        STACK.get_or_init(|| Stack::up(&format!("cas-{}", std::process::id())))
-    }
-
-    /// A cluster of one's own, to be killed.
-    pub fn up(name: &str) -> Self {
-        run(&[
-            "up",
-            "--name",
-            name,
-            "--lifetime-of",
-            &std::process::id().to_string(),
-            "cassandra",
-        ]);
-        let text = std::fs::read_to_string(root().join(format!("target/stack/{name}/env"))).unwrap();
-        let env: HashMap<_, _> = text.lines().filter_map(|line| line.split_once('=')).collect();
-        Self {
-            name: name.to_owned(),
-            host: env["CASSANDRA_HOST"].to_owned(),
-            port: env["CASSANDRA_PORT"].parse().unwrap(),
-        }
-    }
-
-    /// SIGKILL.
-    pub fn kill(&self) {
-        run(&["kill", "--name", &self.name, "cassandra"]);
-    }
-
-    /// Starts it again on its data.
-    pub fn restart(&self) {
-        run(&["up", "--name", &self.name, "cassandra"]);
-    }
-
-    /// Removes it.
-    pub fn down(&self) {
-        run(&["down", "--name", &self.name]);
-    }
-
-    pub async fn session(&self) -> Session {
-        SessionBuilder::new()
-            .known_node(format!("{}:{}", self.host, self.port))
-            .build()
-            .await
-            .unwrap()
-    }
+pub async fn session(stack: &Stack) -> Session {
+    let node = format!("{}:{}", stack.get("CASSANDRA_HOST"), stack.get("CASSANDRA_PORT"));
+    SessionBuilder::new().known_node(node).build().await.unwrap()
 }
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn run(arguments: &[&str]) {
-    let status = Command::new(root().join("compose/stack"))
-        .args(arguments)
-        .status()
-        .unwrap();
-    assert!(status.success(), "compose/stack {arguments:?}");
+/// A name that no other test of any run has.
+pub fn unique(name: &str) -> String {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    format!("{name}_{}_{number}", std::process::id())
 }
 
 /// A keyspace and table for one test.
@@ -102,6 +46,8 @@ pub async fn table(session: &Session, keyspace: &str, columns: &str) {
         ),
     )
     .await;
+    // A stack may outlive a run of the tests.
+    cql(session, &format!("DROP TABLE IF EXISTS {keyspace}.t")).await;
     cql(session, &format!("CREATE TABLE {keyspace}.t ({columns})")).await;
 }
 
@@ -131,9 +77,9 @@ pub async fn value(session: &Session, text: &str) -> Option<CqlValue> {
 pub fn properties(stack: &Stack, keyspace: &str, settings: &[(&str, &str)]) -> Properties {
     let mut properties = Properties::from_iter([
         ("topics", TOPIC),
-        ("contactPoints", &stack.host),
-        ("port", &stack.port.to_string()),
-        ("loadBalancing.localDc", "datacenter1"),
+        ("contactPoints", stack.get("CASSANDRA_HOST")),
+        ("port", stack.get("CASSANDRA_PORT")),
+        ("loadBalancing.localDc", stack.get("CASSANDRA_DC")),
     ]);
     for (setting, text) in settings {
         let key = match setting.strip_prefix('^') {
@@ -145,77 +91,11 @@ pub fn properties(stack: &Stack, keyspace: &str, settings: &[(&str, &str)]) -> P
     properties
 }
 
-/// Parses settings.
-pub fn settings(properties: &Properties) -> Settings {
-    let (settings, report) = ConfigReport::read::<Settings>(properties);
-    settings.unwrap_or_else(|| panic!("{:?}", report.errors()))
-}
+/// A task driven by hand.
+pub type Sink = Driven<CassandraSinkTask>;
 
-/// A task and the partition it is fed.
-pub struct Driven {
-    pub task: CassandraSinkTask,
-    pub context: TaskContext,
-    pub partition: Partition,
-    next: i64,
-}
-
-impl Driven {
-    pub async fn start(properties: &Properties) -> Result<Self, Error> {
-        let context = TaskContext::new("c", 0);
-        let task = CassandraSink::open(settings(properties))?
-            .start(context.clone())
-            .await?;
-        Ok(Self {
-            task,
-            context,
-            partition: Partition {
-                topic: TOPIC.into(),
-                index: 0,
-            },
-            next: 0,
-        })
-    }
-
-    /// Puts a batch; what it came to arrives on the receiver.
-    pub async fn put(&mut self, records: Vec<Record>) -> Result<oneshot::Receiver<Settlement>, Error> {
-        let (send, receive) = oneshot::channel();
-        let records: Arc<[SinkRecord]> = records
-            .into_iter()
-            .map(|record| {
-                self.next += 1;
-                SinkRecord {
-                    record,
-                    id: RecordId::new(self.next),
-                }
-            })
-            .collect();
-        self.task
-            .put(SinkBatch {
-                partition: self.partition.clone(),
-                records,
-                ticket: Ticket::new(move |end| drop(send.send(end))),
-            })
-            .await?;
-        Ok(receive)
-    }
-
-    /// Puts a batch and waits for its report.
-    pub async fn written(&mut self, records: Vec<Record>) -> PutReport {
-        let count = records.len();
-        let end = self.put(records).await.unwrap().await.unwrap();
-        let Settlement::Done(report) = end else {
-            panic!("{end:?}")
-        };
-        assert!(report.adds_up(count), "{report:?}");
-        report
-    }
-
-    pub async fn restore(&mut self, note: Option<Note>) {
-        self.task
-            .assigned(&[(self.partition.clone(), note)])
-            .await
-            .unwrap();
-    }
+pub async fn start(properties: &Properties) -> Result<Sink, Error> {
+    Driven::start::<CassandraSink>(properties, TOPIC).await
 }
 
 pub fn bigint(value: i64) -> Option<CqlValue> {
