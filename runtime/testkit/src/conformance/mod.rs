@@ -11,11 +11,12 @@
 //! | [`converter!`](crate::conformance_converter) | [`converter::Format`], with [`converter::Registered`] where schemas are fetched | `rowtide_api::convert` |
 //! | [`config!`](crate::conformance_config) | a plugin, its smallest configuration, a golden file | `rowtide_api::config` |
 //!
-//! `tests/a_connector.rs` of this crate shows a whole connector under its suites.
+//! The engine's ports have suites of their own, see [`ports`]. `tests/a_connector.rs` of this crate shows a whole connector under its suites.
 
 pub mod config;
 pub mod converter;
 pub mod generated;
+pub mod ports;
 pub mod sink;
 pub mod source;
 
