@@ -84,7 +84,13 @@ pub(crate) fn open(config: &ClientConfig, settings: &ConsumerSettings) -> Result
 
 impl Consumer for KafkaConsumer {
     fn next(&mut self) -> BoxFuture<'_, Result<ConsumerEvent, Error>> {
-        Box::pin(self.inbox.next())
+        Box::pin(async move {
+            if self.shared.paused.load(Ordering::Acquire) {
+                // What was fetched before the pause stays queued, like what the polling thread still holds.
+                return self.inbox.next_change().await;
+            }
+            self.inbox.next().await
+        })
     }
 
     fn next_change(&mut self) -> BoxFuture<'_, Result<ConsumerEvent, Error>> {
@@ -100,8 +106,11 @@ impl Consumer for KafkaConsumer {
         &self,
         positions: Vec<(Partition, i64, Option<Note>)>,
     ) -> BoxFuture<'static, Result<(), CommitError>> {
-        let client = self.client.clone();
+        let (client, shared) = (self.client.clone(), self.shared.clone());
         Box::pin(async move {
+            if !shared.owns(positions.iter().map(|(partition, ..)| partition)) {
+                return Err(CommitError::Rebalanced);
+            }
             let committed = tokio::task::spawn_blocking(move || commit(&client, &positions));
             let interrupted = |_| {
                 Err(CommitError::Failed(Error::retriable(

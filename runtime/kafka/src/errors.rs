@@ -39,6 +39,14 @@ fn classify(code: RDKafkaErrorCode) -> (Class, Option<&'static str>) {
         Code::InvalidTopic => (Class::Fatal, Some("check the topic's name")),
         Code::PolicyViolation => (Class::Fatal, Some("the broker's policy refuses it")),
         Code::UnsupportedVersion | Code::UnsupportedFeature => (Class::Fatal, Some("the broker is too old")),
+        Code::FencedInstanceId => (
+            Class::Fatal,
+            Some("give each task a group.instance.id of its own, or none"),
+        ),
+        Code::AutoOffsetReset => (
+            Class::Fatal,
+            Some("set auto.offset.reset to earliest or latest, or commit positions for the group"),
+        ),
         Code::InvalidArgument | Code::InvalidConfig => (Class::Fatal, Some("check the client settings")),
         _ => (Class::Retriable, None),
     }

@@ -1,8 +1,9 @@
 //! What librdkafka calls back: the group's changes, handed to the engine while the group waits.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
@@ -31,6 +32,9 @@ pub(super) struct Shared {
     came: AtomicBool,
     /// Partitions that went since the polling thread last looked.
     gone: Mutex<Vec<Partition>>,
+    /// Partitions whose positions we may commit. The broker takes a commit from any member of the group, whoever has the
+    /// partition: a late one would turn back what its next owner committed.
+    owned: Mutex<HashSet<Partition>>,
 }
 
 impl Shared {
@@ -42,6 +46,25 @@ impl Shared {
     /// The partitions that went since the last call. Written and taken by the polling thread alone.
     pub(super) fn take_gone(&self) -> Vec<Partition> {
         std::mem::take(&mut self.gone.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether all of them are ours.
+    pub(super) fn owns<'a>(&self, mut partitions: impl Iterator<Item = &'a Partition>) -> bool {
+        let owned = self.owned();
+        partitions.all(|partition| owned.contains(partition))
+    }
+
+    /// Nothing is ours any more: the client is of no more use.
+    pub(super) fn disown_all(&self) {
+        self.owned().clear();
+    }
+
+    fn disown(&self, partitions: &[Partition]) {
+        self.owned().retain(|partition| !partitions.contains(partition));
+    }
+
+    fn owned(&self) -> MutexGuard<'_, HashSet<Partition>> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,7 +147,14 @@ impl Group {
     /// Where the group stands in these partitions. Asked until answered: starting without the note would lose a clock.
     fn committed(&self, client: &BaseConsumer<Self>, list: &TopicPartitionList) -> Option<Vec<Committed>> {
         while !self.shared.closing.load(Ordering::Acquire) {
-            match client.committed_offsets(list.clone(), COMMITTED_WAIT) {
+            // A partition that could not be answered for is no partition without a position.
+            let asked = client
+                .committed_offsets(list.clone(), COMMITTED_WAIT)
+                .and_then(|answers| {
+                    let failed = answers.elements().iter().find_map(|entry| entry.error().err());
+                    failed.map_or(Ok(answers), Err)
+                });
+            match asked {
                 Ok(committed) => {
                     return Some(
                         committed
@@ -173,7 +203,13 @@ impl ConsumerContext for Group {
                     "partitions go"
                 );
                 if !partitions.is_empty() {
-                    self.tell_and_wait(partitions, client.assignment_lost());
+                    let lost = client.assignment_lost();
+                    if lost {
+                        self.shared.disown(&partitions);
+                    }
+                    self.tell_and_wait(partitions.clone(), lost);
+                    // Until here commits counted, that is what the wait was for.
+                    self.shared.disown(&partitions);
                 }
             }
             Rebalance::Error(error) => tracing::warn!(client = self.client_id, %error, "rebalancing"),
@@ -200,6 +236,8 @@ impl ConsumerContext for Group {
             "partitions come"
         );
         if let Some(committed) = self.committed(client, list) {
+            let partitions = committed.iter().map(|entry| entry.partition.clone());
+            self.shared.owned().extend(partitions);
             self.tell(Change {
                 event: ConsumerEvent::Assigned(committed),
                 taken: None,

@@ -13,8 +13,8 @@ use super::context::Change;
 pub(super) struct Inbox {
     changes: Receiver<Change>,
     fetches: Receiver<Result<Fetched, Error>>,
-    /// Fetched before a change of the group and still ours.
-    kept: VecDeque<Fetched>,
+    /// Fetched before a change of the group and still ours, and failures between.
+    kept: VecDeque<Result<Fetched, Error>>,
 }
 
 impl Inbox {
@@ -32,7 +32,7 @@ impl Inbox {
             return Ok(self.changed(change));
         }
         if let Some(fetched) = self.kept.pop_front() {
-            return Ok(ConsumerEvent::Records(fetched));
+            return fetched.map(ConsumerEvent::Records);
         }
         tokio::select! {
             biased;
@@ -60,10 +60,10 @@ impl Inbox {
     /// Partitions go: what was fetched of them is forgotten. The polling thread waits meanwhile, so nothing new comes.
     fn forget(&mut self, partitions: &[Partition]) {
         while let Ok(fetched) = self.fetches.try_recv() {
-            self.kept.extend(fetched.ok());
+            self.kept.push_back(fetched);
         }
-        self.kept
-            .retain(|fetched| !partitions.contains(&fetched.partition));
+        let gone = |fetched: &Fetched| partitions.contains(&fetched.partition);
+        self.kept.retain(|kept| !kept.as_ref().is_ok_and(gone));
     }
 
     /// Records that were just received. Both queues may have filled since the changes were looked at: a change that comes
@@ -72,7 +72,7 @@ impl Inbox {
         let fetched = fetched?;
         match self.changes.try_recv() {
             Ok(change) => {
-                self.kept.push_front(fetched);
+                self.kept.push_front(Ok(fetched));
                 Ok(self.changed(change))
             }
             Err(_) => Ok(ConsumerEvent::Records(fetched)),

@@ -45,6 +45,7 @@ pub(super) fn spawn(
         records_max,
         cut: None,
         held: VecDeque::new(),
+        failure: None,
         suspended: Some(false),
         topics: HashMap::new(),
     };
@@ -63,6 +64,8 @@ struct Poller {
     cut: Option<Fetched>,
     /// Delivered, and for a later fetch: one of another partition, or what came while partitions were being paused.
     held: VecDeque<(Partition, RawRecord)>,
+    /// What the engine has to know and had no room for: the client tells some failures only once.
+    failure: Option<Error>,
     /// Whether partitions are paused at the client, because the engine takes nothing or asked for it. Unknown since others
     /// came: what is delivered of those while the engine takes nothing would pile up.
     suspended: Option<bool>,
@@ -77,8 +80,10 @@ impl Poller {
             self.suspend(stalled || paused);
             if stalled || paused {
                 // Serves the group's callbacks; a record that was on its way is held.
-                if let Some(Ok(record)) = self.poll(POLL_WAIT) {
-                    self.held.push_back(record);
+                match self.poll(POLL_WAIT) {
+                    Some(Ok(record)) => self.held.push_back(record),
+                    Some(Err(error)) => self.failure = Some(error),
+                    None => {}
                 }
             } else {
                 self.fetch();
@@ -88,6 +93,11 @@ impl Poller {
 
     /// Offers what is cut; `false` when the engine took nothing for a while.
     fn hand_over(&mut self) -> bool {
+        if let Some(error) = self.failure.take()
+            && let Err(TrySendError::Full(back)) = self.fetches.try_send(Err(error))
+        {
+            self.failure = back.err();
+        }
         let deadline = Instant::now() + STALL_WAIT;
         while let Some(cut) = self.cut.take() {
             match self.fetches.try_send(Ok(cut)) {
@@ -131,7 +141,7 @@ impl Poller {
             };
             let (partition, record) = match next {
                 Some(Ok(next)) => next,
-                Some(Err(error)) => return self.tell(error),
+                Some(Err(error)) => return self.failure = Some(error),
                 None => return,
             };
             wait = Duration::ZERO;
@@ -153,11 +163,6 @@ impl Poller {
         }
     }
 
-    fn tell(&self, error: Error) {
-        // Told again at the next poll when the engine has no room now.
-        let _ = self.fetches.try_send(Err(error));
-    }
-
     /// One record. A revocation during the call comes before the record: what was delivered of those partitions goes.
     fn poll(&mut self, wait: Duration) -> Option<Result<(Partition, RawRecord), Error>> {
         let client = self.client.clone();
@@ -175,7 +180,12 @@ impl Poller {
                 let partition = self.partition(message.topic(), message.partition());
                 Some(Ok((partition, record(&message))))
             }
-            Err(cause) => report(cause).map(Err),
+            Err(cause) => {
+                if is_the_end(&cause) {
+                    self.shared.disown_all();
+                }
+                report(cause).map(Err)
+            }
         }
     }
 
@@ -192,17 +202,30 @@ impl Poller {
     }
 }
 
+/// After it the client does nothing any more: a static member that another one replaced, for instance.
+fn is_the_end(cause: &KafkaError) -> bool {
+    let fatal = matches!(cause, KafkaError::MessageConsumptionFatal(_));
+    fatal || cause.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal)
+}
+
 /// Errors the engine has to know; the others pass by themselves inside the client.
 fn report(cause: KafkaError) -> Option<Error> {
     use RDKafkaErrorCode as Code;
     match cause.rdkafka_error_code() {
+        _ if is_the_end(&cause) => {
+            let hint = "restart the task; give each member a group.instance.id of its own, or none";
+            Some(Error::fatal("consuming").hint(hint).because(cause))
+        }
         Some(
             Code::TopicAuthorizationFailed
             | Code::GroupAuthorizationFailed
             | Code::SaslAuthenticationFailed
             | Code::Authentication
             | Code::InvalidTopic
-            | Code::UnsupportedFeature,
+            | Code::UnsupportedFeature
+            | Code::FencedInstanceId
+            // `auto.offset.reset` says that nobody knows where to start.
+            | Code::AutoOffsetReset,
         ) => Some(error("consuming", cause)),
         _ => {
             tracing::warn!(%cause, "consuming; the client tries again");
