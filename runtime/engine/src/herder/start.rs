@@ -180,6 +180,7 @@ impl TaskJob {
             counters: SourceCounters::new(&self.metrics),
             flush_interval: self.parts.flush_interval,
             flush_timeout: self.parts.flush_timeout,
+            shutdown_timeout: self.parts.shutdown_timeout,
             control,
         })
     }
@@ -204,6 +205,7 @@ impl TaskJob {
             limits: self.parts.limits,
             commit_interval: self.parts.flush_interval,
             commit_timeout: self.parts.flush_timeout,
+            shutdown_timeout: self.parts.shutdown_timeout,
             control,
         })
     }

@@ -104,6 +104,13 @@ impl Flight {
             .is_some_and(|delivery| delivery.state == State::Put && delivery.attempt == attempt)
     }
 
+    /// Whether the delivery is of one of these partitions.
+    pub fn is_of(&self, id: DeliveryId, partitions: &[Partition]) -> bool {
+        self.deliveries
+            .get(&id)
+            .is_some_and(|delivery| partitions.contains(&delivery.partition))
+    }
+
     /// The records of a delivery.
     pub fn records_of(&self, id: DeliveryId) -> Option<&Arc<[SinkRecord]>> {
         self.deliveries.get(&id).map(|delivery| &delivery.records)

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowtide_api::context::{Limits, Progress as TaskProgress};
-use rowtide_api::erased::{AnySinkTask, BoxFuture};
-use rowtide_api::sink::{Partition, SinkBatch, Ticket};
+use rowtide_api::erased::AnySinkTask;
+use rowtide_api::sink::{Partition, Settlement, SinkBatch, Ticket};
 use rowtide_api::{Error, failpoint};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout_at};
 
+use super::commit::{self, Commit};
 use super::decode::{Decoded, Decoding};
+use super::dropped::Dropped;
 use super::flight::{Flight, ToPut};
-use super::progress::{Position, Progress};
+use super::progress::{DeliveryId, Position, Progress};
 use super::settle::{Ended, settle};
 use crate::chain::Chain;
-use crate::control::Control;
+use crate::control::{Control, Leaving};
 use crate::failure::Retry;
 use crate::metrics::SinkCounters;
 use crate::observer::Observer;
@@ -43,13 +45,25 @@ pub struct SinkParts {
     pub limits: Limits,
     /// `offset.flush.interval.ms`.
     pub commit_interval: Duration,
-    /// `offset.flush.timeout.ms`: how long one commit, and stopping, may wait.
+    /// `offset.flush.timeout.ms`: how long one commit may hold up the group.
     pub commit_timeout: Duration,
+    /// `task.shutdown.graceful.timeout.ms`: the time for stopping.
+    pub shutdown_timeout: Duration,
     /// Stop and pause.
     pub control: Control,
 }
 
-type Commit = BoxFuture<'static, (Result<(), CommitError>, Vec<Position>)>;
+/// How long a task may take to let partitions go: longer than any write that is bounded, shorter than a group waits for
+/// one of its members.
+const REVOKED_WAIT: Duration = Duration::from_secs(45);
+
+/// Where a failure that is waited out happened: only success there ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failing {
+    Consuming,
+    Decoding,
+    Putting,
+}
 
 /// Runs a task until it is stopped or failed. The task's `stop` has been called and the group left in each case.
 ///
@@ -58,10 +72,13 @@ type Commit = BoxFuture<'static, (Result<(), CommitError>, Vec<Position>)>;
 pub async fn run(parts: SinkParts) -> Result<(), Error> {
     let mut worker = Worker::new(parts);
     let end = worker.work().await;
-    worker.leave().await;
+    let leaving = Leaving::begin(worker.parts.shutdown_timeout);
+    worker.leave(leaving).await;
     let SinkParts { task, consumer, .. } = worker.parts;
-    if let Err(error) = task.stop().await {
-        tracing::warn!(%error, "stopping the task");
+    match timeout_at(leaving.stopped, task.stop()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "stopping the task"),
+        Err(_) => tracing::warn!("the task did not stop in time and is dropped"),
     }
     consumer.close().await;
     end
@@ -88,6 +105,7 @@ struct Worker {
     commit_timer: Interval,
     topics: HashSet<Arc<str>>,
     retry: Retry,
+    failing: Option<Failing>,
 }
 
 impl Worker {
@@ -108,6 +126,19 @@ impl Worker {
             commit: None,
             commit_timer,
             topics: HashSet::new(),
+            failing: None,
+        }
+    }
+
+    fn failed(&mut self, at: Failing, error: Error) -> Result<(), Error> {
+        self.failing = Some(at);
+        self.retry.failed(error)
+    }
+
+    fn succeeded(&mut self, at: Failing) {
+        if self.failing == Some(at) {
+            self.failing = None;
+            self.retry.succeeded();
         }
     }
 
@@ -137,10 +168,16 @@ impl Worker {
             Event::Ended(ended) => self.ended(ended)?,
             Event::Committed(result, positions) => self.committed(result, positions),
             Event::CommitDue => self.start_commit(),
-            Event::Consumer(Ok(event)) => self.consumer_event(event).await?,
-            Event::Consumer(Err(error)) => self.retry.failed(error)?,
-            Event::Decoded(Ok(decoded)) => self.decoded(decoded)?,
-            Event::Decoded(Err(error)) => self.retry.failed(error)?,
+            Event::Consumer(Ok(event)) => {
+                self.succeeded(Failing::Consuming);
+                self.consumer_event(event).await?;
+            }
+            Event::Consumer(Err(error)) => self.failed(Failing::Consuming, error)?,
+            Event::Decoded(Ok(decoded)) => {
+                self.succeeded(Failing::Decoding);
+                self.decoded(decoded)?;
+            }
+            Event::Decoded(Err(error)) => self.failed(Failing::Decoding, error)?,
             Event::WaitOver => {
                 self.retry.waited();
                 self.flight.resume();
@@ -149,7 +186,7 @@ impl Worker {
         if !self.retry.is_waiting()
             && let Some(error) = self.flight.failure().cloned()
         {
-            self.retry.failed(error)?;
+            self.failed(Failing::Putting, error)?;
         }
         Ok(())
     }
@@ -176,7 +213,7 @@ impl Worker {
             // 2. Settlements release memory before more is taken.
             Some(ended) = self.ended.1.recv() => Event::Ended(ended),
             // 3. The end of a commit.
-            (result, positions) = committed(&mut self.commit) => Event::Committed(result, positions),
+            (result, positions) = commit::end(&mut self.commit) => Event::Committed(result, positions),
             // 4. A change of pause.
             () = control.pause_changed() => Event::PauseChanged,
             // 5. Positions, at most one commit in flight.
@@ -202,15 +239,7 @@ impl Worker {
         else {
             return Ok(None);
         };
-        let ends = self.ended.0.clone();
-        let ticket = Ticket::new(move |settlement| {
-            // Nobody listens any more when the task is gone.
-            let _ = ends.send(Ended {
-                id,
-                attempt,
-                settlement,
-            });
-        });
+        let ticket = ticket(self.ended.0.clone(), id, attempt);
         let stop = self.parts.control.stop.clone();
         let log = self.parts.chain.error_log();
         let SinkParts {
@@ -245,7 +274,15 @@ impl Worker {
                 Some(ended) = self.ended.1.recv() => {
                     settle(ended, &mut self.flight, &mut self.progress, counters, log)?;
                 }
-                // 4. A change of the group ends the put: the task has to hear of it.
+                // 4. The end of a commit.
+                (result, positions) = commit::end(&mut self.commit) => {
+                    commit::ended(result, positions, &mut self.progress, counters);
+                }
+                // 5. Positions, at most one commit in flight.
+                _ = self.commit_timer.tick(), if self.commit.is_none() && self.progress.has_committable() => {
+                    self.commit = Some(commit::start(&mut self.progress, &**consumer));
+                }
+                // 6. A change of the group ends the put: the task has to hear of it.
                 event = consumer.next_change() => {
                     self.flight.put_dropped(id);
                     break Some(Event::Consumer(event));
@@ -262,7 +299,7 @@ impl Worker {
 
     fn fail_over(&mut self) -> Result<Option<Event>, Error> {
         match self.flight.failure().cloned() {
-            Some(error) => self.retry.failed(error).map(|()| None),
+            Some(error) => self.failed(Failing::Putting, error).map(|()| None),
             None => Ok(None),
         }
     }
@@ -272,7 +309,7 @@ impl Worker {
         let recovered = settle(ended, &mut self.flight, &mut self.progress, counters, log)?;
         failpoint::hit("sink.settled");
         if recovered {
-            self.retry.succeeded();
+            self.succeeded(Failing::Putting);
         }
         self.parts.counters.active(self.flight.records());
         Ok(())
@@ -310,14 +347,20 @@ impl Worker {
                     self.progress.assign(partition.clone(), note.clone());
                 }
                 self.parts.counters.partitions(self.progress.partitions().count());
-                self.parts.task.assigned(&assigned).await?;
+                let call = self.parts.task.assigned(&assigned);
+                let grace = self.parts.shutdown_timeout / 5;
+                match self.parts.control.patiently(Duration::MAX, grace, call).await {
+                    Some(done) => done?,
+                    None => return Err(self.drop_task("taking its partitions")),
+                }
             }
             ConsumerEvent::Revoked(revocation) => {
-                self.give_up(&revocation.partitions, true).await?;
+                let deadline = Instant::now() + self.parts.commit_timeout + REVOKED_WAIT;
+                self.give_up(&revocation.partitions, Some(deadline)).await?;
                 // Dropping the revocation lets the partitions go: everything of theirs is committed or given up.
                 drop(revocation);
             }
-            ConsumerEvent::Lost(partitions) => self.give_up(&partitions, false).await?,
+            ConsumerEvent::Lost(partitions) => self.give_up(&partitions, None).await?,
         }
         Ok(())
     }
@@ -331,8 +374,16 @@ impl Worker {
         self.decoding = Some(Decoding::new(fetched));
     }
 
-    /// Partitions go: the task settles or drops what is theirs, then what is settled is committed, if that still counts.
-    async fn give_up(&mut self, partitions: &[Partition], commit: bool) -> Result<(), Error> {
+    /// Partitions go: the task settles or drops what is theirs, then what is settled is committed until `commit_until`;
+    /// without that it would not count.
+    ///
+    /// Invariant: when this returns, nothing more is written for these partitions. A task that does not answer is dropped
+    /// before the group hears that they are free.
+    async fn give_up(
+        &mut self,
+        partitions: &[Partition],
+        commit_until: Option<Instant>,
+    ) -> Result<(), Error> {
         if self
             .decoding
             .as_ref()
@@ -340,48 +391,68 @@ impl Worker {
         {
             self.decoding = None;
         }
-        self.parts.task.revoked(partitions).await?;
-        while let Ok(ended) = self.ended.1.try_recv() {
-            self.ended(ended)?;
+        let call = self.parts.task.revoked(partitions);
+        let grace = self.parts.shutdown_timeout / 5;
+        let mut outcome = match self.parts.control.patiently(REVOKED_WAIT, grace, call).await {
+            Some(done) => done,
+            None => Err(self.drop_task("letting its partitions go")),
+        };
+        outcome = outcome.and(self.settle_last(partitions));
+        if let Some(deadline) = commit_until {
+            self.commit_now(deadline.min(Instant::now() + self.parts.commit_timeout))
+                .await;
         }
-        if commit {
-            self.commit_now().await;
+        if let Some(commit) = &mut self.commit {
+            commit
+                .positions
+                .retain(|(partition, ..)| !partitions.contains(partition));
         }
         self.flight.revoke(partitions);
         self.progress.revoke(partitions);
         self.parts.counters.partitions(self.progress.partitions().count());
-        Ok(())
+        self.parts.counters.active(self.flight.records());
+        outcome
+    }
+
+    /// Takes what the task settled before its partitions go: that is durable, whatever becomes of the task. Tickets of
+    /// theirs that it dropped or failed no longer count.
+    fn settle_last(&mut self, partitions: &[Partition]) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        while let Ok(ended) = self.ended.1.try_recv() {
+            let counts = matches!(ended.settlement, Settlement::Done(_));
+            if counts || !self.flight.is_of(ended.id, partitions) {
+                outcome = outcome.and(self.ended(ended));
+            }
+        }
+        outcome
+    }
+
+    /// The task hangs in a call that nothing may interrupt: it goes, with whatever it has in flight.
+    fn drop_task(&mut self, doing: &str) -> Error {
+        self.parts.task = Box::new(Dropped);
+        Error::retriable(format!(
+            "the sink hangs while {doing}; it was dropped and starts again"
+        ))
     }
 
     fn start_commit(&mut self) {
-        let positions = self.progress.take_committable();
-        failpoint::hit("sink.before_commit");
-        let commit = self.parts.consumer.commit(positions.clone());
-        self.commit = Some(Box::pin(async move { (commit.await, positions) }));
+        self.commit = Some(commit::start(&mut self.progress, &*self.parts.consumer));
     }
 
     fn committed(&mut self, result: Result<(), CommitError>, positions: Vec<Position>) {
-        failpoint::hit("sink.committed");
-        match result {
-            Ok(()) => self.parts.counters.committed(),
-            // The group moved on; what is still ours is committed with its next position, or here again.
-            Err(CommitError::Rebalanced) => self.progress.give_back(positions),
-            Err(CommitError::Failed(error)) => {
-                tracing::warn!(%error, causes = ?error.chain(), "committing positions failed; trying again");
-                self.progress.give_back(positions);
-            }
-        }
+        commit::ended(result, positions, &mut self.progress, &self.parts.counters);
     }
 
-    /// Ends the commit in flight and makes one more, both bounded.
-    async fn commit_now(&mut self) {
-        let deadline = Instant::now() + self.parts.commit_timeout;
+    /// Ends the commit in flight and makes one more, until the deadline.
+    async fn commit_now(&mut self, deadline: Instant) {
         for _ in 0..2 {
             if self.commit.is_none() && self.progress.has_committable() {
                 self.start_commit();
             }
-            let Some(commit) = self.commit.take() else { return };
-            match timeout(deadline.saturating_duration_since(Instant::now()), commit).await {
+            if self.commit.is_none() {
+                return;
+            }
+            match timeout_at(deadline, commit::end(&mut self.commit)).await {
                 Ok((result, positions)) => self.committed(result, positions),
                 Err(_) => return tracing::warn!("committing positions took too long; records will repeat"),
             }
@@ -389,12 +460,31 @@ impl Worker {
     }
 
     /// The way out: the task finishes or drops what it holds, and what is settled is committed.
-    async fn leave(&mut self) {
+    async fn leave(&mut self, leaving: Leaving) {
         let partitions: Vec<_> = self.progress.partitions().cloned().collect();
-        if let Err(error) = self.give_up(&partitions, true).await {
+        match timeout_at(leaving.in_flight, self.parts.task.revoked(&partitions)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "leaving the group"),
+            Err(_) => {
+                tracing::warn!(error = %self.drop_task("letting its partitions go"), "leaving the group")
+            }
+        }
+        if let Err(error) = self.settle_last(&partitions) {
             tracing::warn!(%error, "leaving the group");
         }
+        self.commit_now(leaving.stored).await;
     }
+}
+
+fn ticket(ends: UnboundedSender<Ended>, id: DeliveryId, attempt: u32) -> Ticket {
+    Ticket::new(move |settlement| {
+        // Nobody listens any more when the task is gone.
+        let _ = ends.send(Ended {
+            id,
+            attempt,
+            settlement,
+        });
+    })
 }
 
 async fn consume(consumer: &mut dyn Consumer, may_take: bool) -> Result<ConsumerEvent, Error> {
@@ -408,17 +498,6 @@ async fn consume(consumer: &mut dyn Consumer, may_take: bool) -> Result<Consumer
 async fn decode(decoding: &mut Option<Decoding>, chain: &mut Chain) -> Result<Decoded, Error> {
     match decoding {
         Some(decoding) => decoding.advance(chain).await,
-        None => pending().await,
-    }
-}
-
-async fn committed(commit: &mut Option<Commit>) -> (Result<(), CommitError>, Vec<Position>) {
-    match commit {
-        Some(running) => {
-            let done = running.await;
-            *commit = None;
-            done
-        }
         None => pending().await,
     }
 }

@@ -10,12 +10,12 @@ use rowtide_api::erased::{AnySourceTask, BoxFuture};
 use rowtide_api::source::{SourceBatch, Unit};
 use rowtide_api::{Error, SourceOffset, SourcePartition, failpoint};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at};
 
 use super::ledger::{BatchId, Ledger, LedgerError, Resolution};
 use super::send::{Cursor, Sent};
 use crate::chain::Chain;
-use crate::control::Control;
+use crate::control::{Control, Leaving};
 use crate::failure::{Backoff, Place, Retry, Stage, bytes_text, tolerance_exceeded, wait_after};
 use crate::metrics::SourceCounters;
 use crate::observer::Observer;
@@ -46,8 +46,10 @@ pub struct SourceParts {
     pub counters: SourceCounters,
     /// `offset.flush.interval.ms`.
     pub flush_interval: Duration,
-    /// `offset.flush.timeout.ms`: how long stopping waits for records in flight.
+    /// `offset.flush.timeout.ms`: how long stopping waits for records in flight, inside the time for stopping.
     pub flush_timeout: Duration,
+    /// `task.shutdown.graceful.timeout.ms`: the time for stopping.
+    pub shutdown_timeout: Duration,
     /// Stop and pause.
     pub control: Control,
 }
@@ -71,10 +73,12 @@ type Flush = BoxFuture<'static, (Result<(), Error>, Offsets)>;
 pub async fn run(parts: SourceParts) -> Result<SourceEnd, Error> {
     let mut worker = Worker::new(parts);
     let end = worker.work().await;
-    let drained = worker.drain().await;
-    let stopped = worker.parts.task.stop().await;
-    if let Err(error) = stopped {
-        tracing::warn!(%error, "stopping the task");
+    let leaving = Leaving::begin(worker.parts.shutdown_timeout);
+    let drained = worker.drain(leaving).await;
+    match timeout_at(leaving.stopped, worker.parts.task.stop()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "stopping the task"),
+        Err(_) => tracing::warn!("the task did not stop in time and is dropped"),
     }
     match (end, drained) {
         (Ok(end), Ok(())) => Ok(end),
@@ -112,6 +116,10 @@ struct Worker {
     /// The last batch polled ended no source transaction: pausing has to wait.
     unit_open: bool,
     finished: bool,
+    /// A batch was not delivered and will not be: nothing behind it settles any more.
+    undeliverable: bool,
+    /// The last write of offsets failed.
+    store_failed: bool,
 }
 
 impl Worker {
@@ -135,6 +143,8 @@ impl Worker {
             topics_told: 0,
             unit_open: false,
             finished: false,
+            undeliverable: false,
+            store_failed: false,
         }
     }
 
@@ -261,7 +271,10 @@ impl Worker {
     }
 
     fn settle(&mut self, end: BatchEnd) -> Result<(), Error> {
-        let acknowledged = end.outcome.map_err(|error| error.within("sending to Kafka"))?;
+        let acknowledged = end.outcome.map_err(|error| {
+            self.undeliverable = true;
+            error.within("sending to Kafka")
+        })?;
         self.parts.counters.written(acknowledged);
         failpoint::hit("source.acknowledged");
         if acknowledged > 0 {
@@ -296,6 +309,8 @@ impl Worker {
                 if self.flush_backoff.attempts() > 0 {
                     tracing::info!("offsets are stored again");
                     self.flush_backoff.reset();
+                }
+                if std::mem::take(&mut self.store_failed) && !self.retry.is_waiting() {
                     self.parts.progress.recovered();
                 }
                 for (partition, offset) in &offsets {
@@ -307,6 +322,7 @@ impl Worker {
                 // Upstream keeps what it has; the next attempt stores the newer state.
                 let wait = wait_after(&mut self.flush_backoff, "storing source offsets", &error);
                 self.flush_timer.reset_after(wait);
+                self.store_failed = true;
                 self.parts.progress.degraded(format!("storing offsets: {error}"));
                 self.ledger.give_back(offsets);
             }
@@ -322,33 +338,41 @@ impl Worker {
         }
     }
 
-    /// Waits for what is in flight, bounded, and stores the last offsets.
-    async fn drain(&mut self) -> Result<(), Error> {
-        let deadline = Instant::now() + self.parts.flush_timeout;
-        if let Some(flush) = self.flush.take() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if let Ok((result, offsets)) = timeout(left, flush).await {
-                self.flushed(result, offsets);
+    /// Waits for what is in flight and stores the offsets it frees as they come, all of it bounded: whatever hangs, what
+    /// was durable by then is stored, and the task is still told to stop.
+    async fn drain(&mut self, leaving: Leaving) -> Result<(), Error> {
+        let in_flight = leaving.in_flight.min(Instant::now() + self.parts.flush_timeout);
+        let mut outcome = Ok(());
+        loop {
+            if self.flush.is_none() && self.ledger.has_committable() && outcome.is_ok() {
+                self.start_flush();
+            }
+            // A batch still being sent stays unsettled: its records repeat after the next start.
+            let awaited = self.ledger.batches() > usize::from(self.cursor.is_some()) && !self.undeliverable;
+            if self.flush.is_none() && !awaited {
+                return outcome;
+            }
+            tokio::select! {
+                biased;
+                // 1. Acknowledgements, for as long as records in flight are waited for.
+                Some(end) = self.ends.1.recv(), if awaited => {
+                    if let Err(error) = self.settle(end) {
+                        outcome = outcome.and(Err(error));
+                    }
+                }
+                // 2. The end of a write of offsets.
+                (result, offsets) = next(&mut self.flush) => {
+                    outcome = outcome.and(result.clone());
+                    self.flushed(result, offsets);
+                }
+                // 3. Enough waited for records.
+                () = sleep_until(in_flight), if awaited => self.undeliverable = true,
+                // 4. Enough waited for the store.
+                () = sleep_until(leaving.stored) => {
+                    return outcome.and(Err(Error::retriable("storing the last offsets took too long")));
+                }
             }
         }
-        // A batch still being sent stays unsettled: its records repeat after the next start.
-        while self.ledger.batches() > usize::from(self.cursor.is_some()) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match timeout(left, self.ends.1.recv()).await {
-                Ok(Some(end)) => self.settle(end)?,
-                Ok(None) | Err(_) => break,
-            }
-        }
-        if !self.ledger.has_committable() {
-            return Ok(());
-        }
-        self.start_flush();
-        let Some(flush) = self.flush.take() else {
-            return Ok(());
-        };
-        let (result, offsets) = flush.await;
-        self.flushed(result.clone(), offsets);
-        result
     }
 }
 
