@@ -97,10 +97,7 @@ fn a_full_disk_moves_no_offset_and_harms_no_task() {
         "the slot passed an offset that is not stored"
     );
     let config: Map<_, _> = place
-        .source(&[
-            ("slot.name", "other"),
-            ("table.include.list", &"x".repeat(50_000)),
-        ])
+        .source(&[("slot.name", "other"), ("a.key.of.nobody", &"x".repeat(50_000))])
         .into_iter()
         .map(|(key, value)| (key, json!(value)))
         .collect();
