@@ -14,6 +14,7 @@ use std::sync::Arc;
 use rowtide_api::Error;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::fnv::Fnv;
 use crate::lanes::Job;
@@ -40,7 +41,7 @@ impl Writer {
         let commands = (0..WORKERS)
             .map(|_| {
                 let (send, receive) = mpsc::channel(commands_max);
-                workers.spawn(Worker::new(shared.clone(), receive).run());
+                workers.spawn(Worker::new(shared.clone(), receive).run().in_current_span());
                 send
             })
             .collect();

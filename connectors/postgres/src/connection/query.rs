@@ -5,6 +5,7 @@ use std::ops::Deref;
 use rowtide_api::Error;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, NoTls};
+use tracing::Instrument as _;
 
 use super::config::{Host, Purpose, SESSION, Settings};
 use super::message::Row;
@@ -117,12 +118,13 @@ async fn attempt(
             settings.refused(errors::of_client(error, doing.as_str()))
         }
     })?;
-    let driver = tokio::spawn(async move {
+    let driving = async move {
         // The client's own calls report the same failure to whoever made them.
         if let Err(error) = connection.await {
             tracing::debug!(error = %error, "a query session ended");
         }
-    });
+    };
+    let driver = tokio::spawn(driving.in_current_span());
     Ok(Connection { client, driver })
 }
 

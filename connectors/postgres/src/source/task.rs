@@ -12,6 +12,7 @@ use rowtide_api::{Error, SourceOffset, SourcePartition, failpoint};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
 
 use super::attach::{self, Attached, Next};
 use super::config::{SnapshotMode, SourceConfig};
@@ -92,7 +93,7 @@ impl<T> Drop for Owned<T> {
 
 impl<T: Send + 'static> Owned<T> {
     fn spawn(future: impl Future<Output = Result<T, Error>> + Send + 'static) -> Self {
-        Self(tokio::spawn(future))
+        Self(tokio::spawn(future.in_current_span()))
     }
 
     /// Cancel-safe.

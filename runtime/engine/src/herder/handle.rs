@@ -213,7 +213,8 @@ impl HerderHandle {
             .validate(config)
             .map_err(HerderError::BadRequest)?;
         for finding in validation.report.warnings() {
-            tracing::warn!(key = finding.key, "{}", finding.message);
+            let connector = config.get("name").unwrap_or_default();
+            tracing::warn!(connector, key = finding.key, "{}", finding.message);
         }
         if validation.report.is_ok() {
             return Ok(());

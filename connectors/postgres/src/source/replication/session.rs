@@ -13,6 +13,7 @@ use rowtide_api::{Error, failpoint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::Instrument as _;
 
 use super::transaction::Chunk;
 use crate::connection::copy_both::{Stream, error_in_stream};
@@ -125,7 +126,7 @@ pub fn start(stream: Stream, settings: StreamSettings, confirmed: watch::Receive
         next_probe: now + PROBE,
         settings,
     };
-    let task = tokio::spawn(session.run(stopped));
+    let task = tokio::spawn(session.run(stopped).in_current_span());
     Handle {
         chunks,
         stop: Some(stop),

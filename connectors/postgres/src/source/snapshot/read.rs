@@ -4,6 +4,7 @@ use rowtide_api::data::Buffer;
 use rowtide_api::{Error, ResultExt, failpoint};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use crate::connection::copy_both::error_in_stream;
 use crate::connection::{Mode, Purpose, Settings, Wire};
@@ -60,12 +61,13 @@ pub(super) fn select(relation: &Relation, plan: &TablePlan) -> String {
 /// Starts reading.
 pub(super) fn start(settings: Settings, exporter: Wire, snapshot: String, selects: Vec<String>) -> Reader {
     let (out, parts) = mpsc::channel(PARTS_MAX);
-    let task = tokio::spawn(async move {
+    let reading = async move {
         if let Err(error) = read_all(&settings, exporter, &snapshot, &selects, &out).await {
             // When the consumer is gone, so is the interest in the error.
             let _ = out.send(Err(error)).await;
         }
-    });
+    };
+    let task = tokio::spawn(reading.in_current_span());
     Reader { parts, task }
 }
 
