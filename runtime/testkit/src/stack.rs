@@ -107,7 +107,12 @@ impl Stack {
 
     /// Starts a service again on its data and port.
     pub fn up(&self, service: &str) {
-        run(&["up", "--name", &self.name, service], None);
+        let mut up = command(&["up", "--name", &self.name, service]);
+        if !self.own {
+            // Whoever started the stack ends it, not this process's end.
+            up.env_remove("STACK_OWNER_PID");
+        }
+        output(&mut up, None);
     }
 
     /// Stops a service in order and starts it again on its data and port.

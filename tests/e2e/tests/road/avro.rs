@@ -9,7 +9,7 @@ use rowtide_testkit::rest::call;
 use serde_json::{Value, json};
 
 /// A registry, and its schemas by id.
-pub struct Reader {
+pub(crate) struct Reader {
     address: String,
     base: String,
     schemas: RefCell<HashMap<u32, Schema>>,
@@ -17,7 +17,7 @@ pub struct Reader {
 
 impl Reader {
     /// `url` is `host:port`, or `http://host:port/path`.
-    pub fn new(url: &str) -> Self {
+    pub(crate) fn new(url: &str) -> Self {
         let rest = url.trim_start_matches("http://");
         let (address, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         Self {
@@ -28,7 +28,7 @@ impl Reader {
     }
 
     /// What the registry answers to a GET below its base.
-    pub fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         let answer = call(&self.address, "GET", &format!("{}{path}", self.base), None)
             .unwrap_or_else(|error| panic!("the registry at {}: {error}", self.address));
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
@@ -36,13 +36,13 @@ impl Reader {
     }
 
     /// The registry's id of a payload.
-    pub fn id(payload: &[u8]) -> u32 {
+    pub(crate) fn id(payload: &[u8]) -> u32 {
         assert_eq!(payload[0], 0, "the magic byte");
         u32::from_be_bytes([payload[1], payload[2], payload[3], payload[4]])
     }
 
     /// A payload as JSON: records are objects, bytes and decimals hexadecimal texts, unions what they hold.
-    pub fn json(&self, payload: Option<&[u8]>) -> Value {
+    pub(crate) fn json(&self, payload: Option<&[u8]>) -> Value {
         let Some(payload) = payload else {
             return Value::Null;
         };
@@ -54,6 +54,7 @@ impl Reader {
             Schema::parse_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
         });
         let mut body = &payload[5..];
+        #[allow(deprecated, reason = "one value is all this reads")]
         let value = apache_avro::from_avro_datum(schema, &mut body, None)
             .unwrap_or_else(|error| panic!("schema {id}: {error}"));
         assert!(body.is_empty(), "{} bytes are left over", body.len());

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 /// Runs a statement; the rows are those of a `select json`, nothing for others.
-pub fn query(stack: &Stack, statement: &str) -> Vec<Value> {
+pub(crate) fn query(stack: &Stack, statement: &str) -> Vec<Value> {
     let (runtime, session) = session(stack);
     runtime.block_on(async {
         let answer = session

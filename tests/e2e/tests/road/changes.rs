@@ -44,7 +44,7 @@ fn change_notes(place: &Place) {
     );
 }
 
-pub fn make_notes(place: &Place) {
+pub(crate) fn make_notes(place: &Place) {
     place.sql(
         "create table notes (id int primary key, body text not null, big text); \
          alter table notes alter big set storage external; \
@@ -53,7 +53,7 @@ pub fn make_notes(place: &Place) {
 }
 
 /// Starts the source, truncates included, and changes the table once its rows are told.
-pub fn tell_notes(place: &Place, worker: &Worker) {
+pub(crate) fn tell_notes(place: &Place, worker: &Worker) {
     let source = place.source("notes").set("skipped.operations", "none");
     source.run(worker, "source");
     kafka::read(place.stack, &place.topic("notes"), "the snapshot", |found| {
@@ -85,7 +85,7 @@ fn expected_notes() -> Vec<(&'static str, Value, Value, Value)> {
 }
 
 /// Reads the records of [`expected_notes`] and compares them; answers them with their values.
-pub fn assert_notes(place: &Place, reader: &Reader) -> Vec<(Message, Value)> {
+pub(crate) fn assert_notes(place: &Place, reader: &Reader) -> Vec<(Message, Value)> {
     let expected = expected_notes();
     let messages = kafka::read(place.stack, &place.topic("notes"), "every change", |found| {
         found.len() >= expected.len()

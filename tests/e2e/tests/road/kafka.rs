@@ -13,10 +13,10 @@ use crate::place::PATIENCE;
 
 /// A record as it lies in the topic.
 #[derive(Clone)]
-pub struct Message {
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
+pub(crate) struct Message {
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// Bytes as the text in them, for messages.
@@ -38,16 +38,16 @@ impl fmt::Debug for Message {
 
 impl Message {
     /// The header's text.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
         value.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok())
     }
 
-    pub fn value_text(&self) -> &str {
+    pub(crate) fn value_text(&self) -> &str {
         text(self.value.as_deref())
     }
 
-    pub fn key_text(&self) -> &str {
+    pub(crate) fn key_text(&self) -> &str {
         text(self.key.as_deref())
     }
 }
@@ -60,7 +60,12 @@ fn text(bytes: Option<&[u8]>) -> &str {
 ///
 /// # Panics
 /// When that does not happen in time; the message says how far it came.
-pub fn read(stack: &Stack, topic: &str, what: &str, enough: impl Fn(&[Message]) -> bool) -> Vec<Message> {
+pub(crate) fn read(
+    stack: &Stack,
+    topic: &str,
+    what: &str,
+    enough: impl Fn(&[Message]) -> bool,
+) -> Vec<Message> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", stack.get("KAFKA_BOOTSTRAP"))
         .set("group.id", "e2e-reader")

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use crate::cassandra;
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-pub const COLUMNS: [&str; 12] = [
+pub(crate) const COLUMNS: [&str; 12] = [
     "id",
     "first_name",
     "last_name",
@@ -30,12 +30,12 @@ pub const COLUMNS: [&str; 12] = [
 
 /// A configuration that tests change before they hand it in.
 #[derive(Debug, Clone, Default)]
-pub struct Config(Vec<(String, String)>);
+pub(crate) struct Config(Vec<(String, String)>);
 
 impl Config {
     /// Sets a key, in the place of what it was.
     #[must_use]
-    pub fn set(mut self, key: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn set(mut self, key: &str, value: impl Into<String>) -> Self {
         self.0.retain(|(known, _)| known != key);
         self.0.push((key.to_owned(), value.into()));
         self
@@ -43,25 +43,25 @@ impl Config {
 
     /// Sets several keys.
     #[must_use]
-    pub fn all(self, pairs: &[(&str, &str)]) -> Self {
+    pub(crate) fn all(self, pairs: &[(&str, &str)]) -> Self {
         pairs
             .iter()
             .fold(self, |config, (key, value)| config.set(key, *value))
     }
 
     #[must_use]
-    pub fn without(mut self, key: &str) -> Self {
+    pub(crate) fn without(mut self, key: &str) -> Self {
         self.0.retain(|(known, _)| known != key);
         self
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let pairs = self.0.iter().map(|(key, value)| (key.clone(), json!(value)));
         Value::Object(pairs.collect::<Map<_, _>>())
     }
 
     /// As a properties file has it; none of the tests' values needs an escape but the backslash.
-    pub fn properties(&self) -> String {
+    pub(crate) fn properties(&self) -> String {
         let lines = self.0.iter();
         lines
             .map(|(key, value)| format!("{key}={}\n", value.replace('\\', "\\\\")))
@@ -69,13 +69,13 @@ impl Config {
     }
 
     /// Creates the connector and waits until it runs.
-    pub fn run(&self, worker: &Worker, name: &str) {
+    pub(crate) fn run(&self, worker: &Worker, name: &str) {
         self.create(worker, name);
         worker.await_running(name);
     }
 
     /// Creates the connector.
-    pub fn create(&self, worker: &Worker, name: &str) {
+    pub(crate) fn create(&self, worker: &Worker, name: &str) {
         let pairs: Vec<_> = self
             .0
             .iter()
@@ -86,21 +86,21 @@ impl Config {
 }
 
 /// The place of one test.
-pub struct Place {
-    pub stack: &'static Stack,
+pub(crate) struct Place {
+    pub(crate) stack: &'static Stack,
     /// Also the prefix of topics, the slot, the database and the keyspace.
-    pub name: String,
+    pub(crate) name: String,
     server: &'static str,
 }
 
 impl Place {
     /// On Postgres 15, with the table `created_users` on both sides.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self::on("PG", name)
     }
 
     /// On the server whose addresses begin with `server`.
-    pub fn on(server: &'static str, name: &str) -> Self {
+    pub(crate) fn on(server: &'static str, name: &str) -> Self {
         static STACK: OnceLock<Stack> = OnceLock::new();
         let stack =
             STACK.get_or_init(|| Stack::with(&["postgres", "kafka", "cassandra", "registry", "postgres18"]));
@@ -122,33 +122,33 @@ impl Place {
     }
 
     /// A table of users in Cassandra.
-    pub fn make_users(&self, table: &str) {
+    pub(crate) fn make_users(&self, table: &str) {
         self.cql(&format!("create table {}.{table} {}", self.name, users_columns()));
     }
 
-    pub fn sql(&self, statements: &str) -> String {
+    pub(crate) fn sql(&self, statements: &str) -> String {
         self.stack.sql_on(self.server, &self.name, statements)
     }
 
-    pub fn cql(&self, statement: &str) -> Vec<Value> {
+    pub(crate) fn cql(&self, statement: &str) -> Vec<Value> {
         cassandra::query(self.stack, statement)
     }
 
     /// The rows of a table of this place, as Cassandra prints them in JSON.
-    pub fn in_cassandra(&self, table: &str) -> Vec<Value> {
+    pub(crate) fn in_cassandra(&self, table: &str) -> Vec<Value> {
         self.cql(&format!("select json * from {}.{table}", self.name))
     }
 
-    pub fn get(&self, what: &str) -> &str {
+    pub(crate) fn get(&self, what: &str) -> &str {
         self.stack.get(&format!("{}_{what}", self.server))
     }
 
-    pub fn topic(&self, table: &str) -> String {
+    pub(crate) fn topic(&self, table: &str) -> String {
         format!("{}.public.{table}", self.name)
     }
 
     /// The source of a table.
-    pub fn source(&self, table: &str) -> Config {
+    pub(crate) fn source(&self, table: &str) -> Config {
         Config::default().all(&[
             (
                 "connector.class",
@@ -168,12 +168,12 @@ impl Place {
     }
 
     /// The sink of a table's topic into the table of that name.
-    pub fn sink(&self, table: &str, mapping: &str) -> Config {
+    pub(crate) fn sink(&self, table: &str, mapping: &str) -> Config {
         self.sink_of(&self.topic(table), table, mapping)
     }
 
     /// The sink of a topic.
-    pub fn sink_of(&self, topic: &str, table: &str, mapping: &str) -> Config {
+    pub(crate) fn sink_of(&self, topic: &str, table: &str, mapping: &str) -> Config {
         Config::default()
             .all(&[
                 (
@@ -190,7 +190,7 @@ impl Place {
     }
 
     /// The sink of envelopes of `created_users`.
-    pub fn users_sink(&self) -> Config {
+    pub(crate) fn users_sink(&self) -> Config {
         let topic = self.topic("created_users");
         self.sink("created_users", &users_mapping()).set(
             &self.table_key(&topic, "created_users", "inputFormat"),
@@ -199,32 +199,32 @@ impl Place {
     }
 
     /// `topic.<topic>.<keyspace>.<table>.<setting>`.
-    pub fn table_key(&self, topic: &str, table: &str, setting: &str) -> String {
+    pub(crate) fn table_key(&self, topic: &str, table: &str, setting: &str) -> String {
         format!("topic.{topic}.{}.{table}.{setting}", self.name)
     }
 
     /// A worker whose converters are Avro with its own registry; `more` is appended to its properties.
-    pub fn worker_with(&self, more: &str) -> Worker {
+    pub(crate) fn worker_with(&self, more: &str) -> Worker {
         let mut worker = self.stopped_worker(more);
         worker.start();
         worker
     }
 
-    pub fn stopped_worker(&self, more: &str) -> Worker {
+    pub(crate) fn stopped_worker(&self, more: &str) -> Worker {
         Worker::new(self.stack.get("KAFKA_BOOTSTRAP"), more)
     }
 
-    pub fn worker(&self) -> Worker {
+    pub(crate) fn worker(&self) -> Worker {
         self.worker_with("")
     }
 
     /// Waits until both databases hold the same users, cell by cell.
-    pub fn await_equal_users(&self, when: &str) {
+    pub(crate) fn await_equal_users(&self, when: &str) {
         self.await_equal("created_users", when);
     }
 
     /// Waits until this table of Cassandra holds the users of Postgres.
-    pub fn await_equal(&self, table: &str, when: &str) {
+    pub(crate) fn await_equal(&self, table: &str, when: &str) {
         eventually(when, PATIENCE, || {
             let rows = self.sql("select row_to_json(u) from created_users u");
             let postgres = rows
@@ -270,14 +270,14 @@ fn users_columns() -> String {
 }
 
 /// Every column from the field of its name.
-pub fn users_mapping() -> String {
+pub(crate) fn users_mapping() -> String {
     COLUMNS
         .map(|column| format!("{column}=value.{column}"))
         .join(", ")
 }
 
 /// Inserts, updates, updates to null, deletes, a key change with reinsertion, a rollback.
-pub fn change_users(place: &Place) {
+pub(crate) fn change_users(place: &Place) {
     place.sql(
         "insert into created_users (id, first_name, phone) \
            select ('00000000-0000-4000-8000-' || lpad(g::text, 12, '0'))::uuid, 'f' || g, null from generate_series(1, 300) g; \
@@ -293,7 +293,7 @@ pub fn change_users(place: &Place) {
 }
 
 /// Rows that are there before a source starts.
-pub fn seed_users(place: &Place) {
+pub(crate) fn seed_users(place: &Place) {
     place.sql(
         "insert into created_users (id, first_name, address) \
          select gen_random_uuid(), 's' || g, repeat('a', g) from generate_series(1, 200) g",
