@@ -47,6 +47,7 @@ start_process() {
     mv "$STACK/$service.pid.new" "$STACK/$service.pid"
     exec setsid "$@" </dev/null >>"$log" 2>&1 8>&- 9>&-
   ) &
+  disown # its end is for the script to find and tell, not for the shell
 }
 
 # What service $1 has logged since its last start.
