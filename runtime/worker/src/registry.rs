@@ -4,9 +4,27 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rowtide_api::{Error, ResultExt};
-use rowtide_registry::server::{FileLog, Server, ServerSettings, serve};
+use rowtide_engine::ports::LogRecord;
+use rowtide_registry::server::{Record, RegistryLog, Server, ServerSettings, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::file_log::{FileLog, Kind};
+
+/// The registry's records in a local file (AV-108).
+struct SchemasFile(FileLog);
+
+impl RegistryLog for SchemasFile {
+    async fn read_all(&self) -> Result<Vec<Record>, Error> {
+        let record = |LogRecord { key, value }| Record { key, value };
+        Ok(self.0.read_all().await?.into_iter().map(record).collect())
+    }
+
+    async fn append(&self, records: Vec<Record>) -> Result<(), Error> {
+        let record = |Record { key, value }| LogRecord { key, value };
+        self.0.append(records.into_iter().map(record).collect()).await
+    }
+}
 
 /// A running registry.
 pub(crate) struct EmbeddedRegistry {
@@ -29,12 +47,9 @@ pub(crate) async fn start(
     stop: CancellationToken,
 ) -> Result<EmbeddedRegistry, Error> {
     let shown = file.display().to_string();
-    let log = FileLog::open(file).fatal(format!("opening the registry's file {shown}"))?;
+    let log = SchemasFile(FileLog::open(Kind::Schemas, &file)?);
     let server = Server::new(log, ServerSettings::default());
-    server
-        .load()
-        .await
-        .fatal(format!("reading the registry's file {shown}"))?;
+    server.load().await?;
     let listener = TcpListener::bind(address).await.map_err(|cause| {
         Error::fatal(format!("listening on {address} for the embedded registry"))
             .hint("free the port, set rowtide.registry.listeners to another one, or leave it empty to switch the registry off")

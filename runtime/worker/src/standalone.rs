@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::connector_file;
-use crate::file_log::{FileLog, Section};
+use crate::file_log::{FileLog, Kind, Section};
 use crate::settings::{Settings, registry_default};
 use crate::{registry, shutdown};
 
@@ -81,7 +81,7 @@ async fn serve(
         .local_addr()
         .fatal("asking for the REST API's address")
         .map_err(Failure::Worker)?;
-    let log = FileLog::open(&settings.state_file).map_err(Failure::Worker)?;
+    let log = FileLog::open(Kind::State, &settings.state_file).map_err(Failure::Worker)?;
     let embedded = start_registry(&mut settings, accept_remote, &stop)
         .await
         .map_err(Failure::Worker)?;

@@ -14,7 +14,7 @@
 //! 3. [`server::RegistryLog::append`] makes them durable. Only then does the store take them and the client get its
 //!    answer: **an id that was answered is never given to another schema**, whatever is killed when.
 //!
-//! The records are those of the Confluent server's `_schemas` topic; [`server::FileLog`] keeps them in a local file.
+//! The records are those of the Confluent server's `_schemas` topic; the worker keeps them in a local file.
 
 pub mod avro;
 pub mod client;

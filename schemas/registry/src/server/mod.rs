@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use rowtide_api::Error;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
@@ -9,8 +10,6 @@ pub mod compatibility;
 mod config;
 mod content;
 mod error;
-mod file_format;
-mod file_log;
 mod log;
 mod record;
 mod register;
@@ -21,8 +20,7 @@ mod subject;
 pub use config::Level;
 pub use content::{Content, Reference, SchemaType};
 pub use error::ApiError;
-pub use file_log::FileLog;
-pub use log::{LogError, RegistryLog};
+pub use log::RegistryLog;
 pub use record::Record;
 pub use register::{Registration, SCHEMA_BYTES_MAX, Submission, Verdict};
 pub use routes::{router, serve};
@@ -52,10 +50,10 @@ impl Default for ServerSettings {
 /// The registry: one log, its state in memory, one writer at a time.
 ///
 /// ```no_run
-/// use rowtide_registry::server::{FileLog, LogError, Server, ServerSettings, router};
+/// use rowtide_registry::server::{RegistryLog, Server, ServerSettings, router};
 ///
-/// # async fn example() -> Result<axum::Router, LogError> {
-/// let server = Server::new(FileLog::open("schemas.log")?, ServerSettings::default());
+/// # async fn example(log: impl RegistryLog) -> Result<axum::Router, rowtide_api::Error> {
+/// let server = Server::new(log, ServerSettings::default());
 /// server.load().await?;
 /// Ok(router(server)) // for axum::serve, on a loopback listener
 /// # }
@@ -97,7 +95,7 @@ impl Server {
     ///
     /// # Errors
     /// The log cannot be read; what was loaded before stays.
-    pub async fn load(&self) -> Result<(), LogError> {
+    pub async fn load(&self) -> Result<(), Error> {
         let mut writer = self.writer.lock().await;
         self.reload().await?;
         writer.in_doubt = false;
@@ -105,7 +103,7 @@ impl Server {
     }
 
     /// Only with the writer held: nothing may be appended between reading and taking what was read.
-    async fn reload(&self) -> Result<(), LogError> {
+    async fn reload(&self) -> Result<(), Error> {
         let records = self.log.read_all().await?;
         let (store, skipped) = Store::replay(self.settings.level, &records);
         for Skipped { index, reason } in skipped {

@@ -9,7 +9,7 @@ const USER: &str = r#"{"type":"record","name":"x.User","fields":[{"name":"id","t
 
 #[tokio::test]
 async fn what_one_client_registers_another_reads() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     let (writer, reader) = (client(&served.url), client(&served.url));
     assert_eq!(writer.cached_id("users:1/x-value", USER), None);
     let id = writer.register("users:1/x-value", USER, &[]).await.unwrap();
@@ -46,7 +46,7 @@ async fn what_one_client_registers_another_reads() {
 
 #[tokio::test]
 async fn av_016_a_look_up_never_registers() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     let client = client(&served.url);
     let error = client.lookup("s", USER, &[]).await.unwrap_err();
     assert_eq!(
@@ -62,7 +62,7 @@ async fn av_016_a_look_up_never_registers() {
 
 #[tokio::test]
 async fn av_131_an_incompatible_schema_names_subject_level_version_and_reason() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     let client = client(&served.url);
     client.register("s", USER, &[]).await.unwrap();
     let other = USER.replace("\"string\"", "\"int\"");
@@ -88,7 +88,7 @@ async fn av_131_an_incompatible_schema_names_subject_level_version_and_reason() 
 
 #[tokio::test]
 async fn av_076_references_come_with_the_schema_in_the_order_to_parse_them() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     let client = client(&served.url);
     let reference = |name: &str, subject: &str| Reference {
         name: name.to_owned(),

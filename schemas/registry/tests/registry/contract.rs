@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rowtide_registry::server::{FileLog, Level, Server, ServerSettings, router};
+use rowtide_registry::server::{Level, Server, ServerSettings, router};
 use serde_json::{Value, json};
 
 use super::served::{MemoryLog, Served, fresh, plain, request, serve, serve_registry};
@@ -36,7 +36,7 @@ fn schema(text: &str) -> Option<Value> {
 
 #[tokio::test]
 async fn av_070_an_empty_registry_answers_as_confluents() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     check(&served, "GET", "/", None, 200, json!({})).await;
     check(&served, "POST", "/", None, 200, json!({})).await;
     check(&served, "GET", "/subjects", None, 200, json!([])).await;
@@ -80,7 +80,7 @@ async fn av_070_an_empty_registry_answers_as_confluents() {
 
 #[tokio::test]
 async fn av_070_a_schema_is_registered_found_and_listed() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     let text = r#"{ "type": "record", "name": "R", "fields": [] }"#;
     let printed = r#"{"type":"record","name":"R","fields":[]}"#;
     check(
@@ -232,7 +232,7 @@ async fn av_070_a_schema_is_registered_found_and_listed() {
 
 #[tokio::test]
 async fn av_071_refusals_carry_the_codes_that_clients_know() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     check(
         &served,
         "POST",
@@ -316,7 +316,7 @@ async fn av_071_refusals_carry_the_codes_that_clients_know() {
 
 #[tokio::test]
 async fn what_clients_send_beside_the_contract_is_taken() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     // confluent-kafka-python sends its booleans like this, and properties without a value.
     let body =
         json!({"schema": "\"int\"", "schemaType": "AVRO", "references": [], "metadata": null, "unknown": 1});
@@ -371,7 +371,7 @@ async fn what_clients_send_beside_the_contract_is_taken() {
 
 #[tokio::test]
 async fn what_is_not_built_yet_answers_501_and_names_itself() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     for (method, path) in [
         ("DELETE", "/subjects/s"),
         ("GET", "/subjects/s/metadata"),
@@ -410,7 +410,7 @@ async fn what_is_not_built_yet_answers_501_and_names_itself() {
 
 #[tokio::test]
 async fn compatibility_is_tested_against_versions_and_levels() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     let test = "/compatibility/subjects/s/versions/latest";
     let fits = json!({"is_compatible": true});
     check(&served, "POST", test, schema("\"int\""), 200, fits.clone()).await;
@@ -498,7 +498,7 @@ async fn compatibility_is_tested_against_versions_and_levels() {
 
 #[tokio::test]
 async fn av_080_bodies_over_a_mebibyte_are_refused() {
-    let (served, _folder) = fresh(Level::Backward).await;
+    let (served, _) = fresh(Level::Backward).await;
     let body = json!({"schema": format!("\"{}\"", "x".repeat(1024 * 1024))}).to_string();
     check_refused(&served, "POST", "/subjects/s/versions", Some(&body), 42209).await;
     let fields: Vec<Value> = (0..9_000)
@@ -518,9 +518,7 @@ async fn av_080_bodies_over_a_mebibyte_are_refused() {
 
 #[tokio::test]
 async fn av_103_every_request_answers_503_until_the_log_was_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = FileLog::open(folder.path().join("schemas.log")).unwrap();
-    let server = Server::new(log, ServerSettings::default());
+    let server = Server::new(MemoryLog::default(), ServerSettings::default());
     let served = serve(router(std::sync::Arc::clone(&server))).await;
     for path in [
         "/",
@@ -546,7 +544,7 @@ async fn av_103_every_request_answers_503_until_the_log_was_read() {
 
 #[tokio::test]
 async fn av_073_concurrent_registrations_of_one_content_get_one_id() {
-    let (served, folder) = fresh(Level::None).await;
+    let (served, log) = fresh(Level::None).await;
     let url = &served.url;
     let calls = (0..60).map(|index| async move {
         let (subject, text) = (index % 3, index % 5);
@@ -574,17 +572,14 @@ async fn av_073_concurrent_registrations_of_one_content_get_one_id() {
         )
         .await;
     }
-    drop(served);
-    // Nothing was written twice: one line for each of 15 versions, after the header.
-    let file = std::fs::read_to_string(folder.path().join("schemas.log")).unwrap();
-    assert_eq!(file.lines().count(), 16, "{file}");
+    // Nothing was written twice: one record for each of 15 versions.
+    assert_eq!(log.records.lock().await.len(), 15);
 }
 
 #[tokio::test]
 async fn a_restart_answers_as_before() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("schemas.log");
-    let served = serve_registry(FileLog::open(&path).unwrap(), Level::Backward).await;
+    let log = MemoryLog::default();
+    let served = serve_registry(log.clone(), Level::Backward).await;
     check(
         &served,
         "POST",
@@ -605,14 +600,7 @@ async fn a_restart_answers_as_before() {
     )
     .await;
     drop(served);
-    let file = loop {
-        // The server's task lets go of the file a moment after it was told to stop.
-        match FileLog::open(&path) {
-            Ok(log) => break log,
-            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-        }
-    };
-    let served = serve_registry(file, Level::Backward).await;
+    let served = serve_registry(log, Level::Backward).await;
     check(
         &served,
         "GET",

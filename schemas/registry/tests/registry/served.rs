@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rowtide_api::Error;
 use rowtide_registry::client::{ClientSettings, RegistryClient, RegistryUrl};
-use rowtide_registry::server::{
-    FileLog, Level, LogError, Record, RegistryLog, Server, ServerSettings, router,
-};
+use rowtide_registry::server::{Level, Record, RegistryLog, Server, ServerSettings, router};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -46,11 +45,10 @@ pub(crate) async fn serve_registry(log: impl RegistryLog, level: Level) -> Serve
     serve(router(server)).await
 }
 
-/// A registry over a file in a folder of its own.
-pub(crate) async fn fresh(level: Level) -> (Served, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let served = serve_registry(FileLog::open(folder.path().join("schemas.log")).unwrap(), level).await;
-    (served, folder)
+/// A registry over a log of its own.
+pub(crate) async fn fresh(level: Level) -> (Served, MemoryLog) {
+    let log = MemoryLog::default();
+    (serve_registry(log.clone(), level).await, log)
 }
 
 /// Settings with short waits for these comma-separated addresses.
@@ -111,17 +109,17 @@ pub(crate) struct MemoryLog {
 }
 
 impl RegistryLog for MemoryLog {
-    async fn read_all(&self) -> Result<Vec<Record>, LogError> {
+    async fn read_all(&self) -> Result<Vec<Record>, Error> {
         Ok(self.records.lock().await.clone())
     }
 
-    async fn append(&self, records: Vec<Record>) -> Result<(), LogError> {
+    async fn append(&self, records: Vec<Record>) -> Result<(), Error> {
         self.records.lock().await.extend(records);
         while self.hold.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         if self.fail_after_write.swap(false, Ordering::SeqCst) {
-            return Err(LogError::Other("the acknowledgement was lost".to_owned()));
+            return Err(Error::retriable("the acknowledgement was lost"));
         }
         Ok(())
     }

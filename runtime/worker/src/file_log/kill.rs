@@ -1,33 +1,33 @@
-//! The registry's file under SIGKILL, a full disk and a second process.
+//! The file under SIGKILL, a full disk and a second process.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rowtide_registry::server::{FileLog, LogError, Record, RegistryLog as _};
+use rowtide_engine::ports::LogRecord;
+
+use super::tests::reopened;
+use super::{FileLog, Kind};
 
 /// Names the file to the child process. Without it [`child_that_appends`] does nothing.
-const FILE: &str = "ROWTIDE_TEST_REGISTRY_FILE";
+const FILE: &str = "ROWTIDE_TEST_LOG_FILE";
 
-fn record(number: u64) -> Record {
-    let key = format!(r#"{{"keytype":"SCHEMA","subject":"s","version":{number},"magic":1}}"#);
-    let value = format!(
-        r#"{{"id":{number},"schema":"{}"}}"#,
-        "x".repeat(usize::try_from(number % 300).unwrap())
-    );
-    Record {
-        key: key.into_bytes(),
-        value: Some(value.into_bytes()),
-    }
+fn record(number: u64) -> LogRecord {
+    let filling = "x".repeat(usize::try_from(number % 300).unwrap());
+    LogRecord::set(
+        format!(r#"{{"keytype":"SCHEMA","subject":"s","version":{number},"magic":1}}"#),
+        format!(r#"{{"id":{number},"schema":"{filling}"}}"#),
+    )
 }
 
 /// Not a test but the other process of the tests below: appends and says so, until it is killed.
 #[tokio::test]
+#[allow(clippy::print_stdout, reason = "a child process reports by printing")]
 async fn child_that_appends() {
     let Some(path) = std::env::var_os(FILE) else {
         return;
     };
-    let log = FileLog::open(path).unwrap();
+    let log = FileLog::open(Kind::Schemas, Path::new(&path)).unwrap();
     let first = log.read_all().await.unwrap().len() as u64 + 1;
     println!("\nopened");
     for number in first.. {
@@ -46,7 +46,7 @@ fn child(path: &Path, limit_kib: Option<u32>) -> Command {
     let limit = limit_kib.map_or_else(String::new, |limit| format!("trap '' XFSZ; ulimit -f {limit}; "));
     let mut command = Command::new("bash");
     command.arg("-c").arg(format!(
-        r#"{limit}exec "$0" --exact file_log_kill::child_that_appends --nocapture"#
+        r#"{limit}exec "$0" --exact file_log::kill::child_that_appends --nocapture"#
     ));
     command
         .arg(me)
@@ -57,31 +57,30 @@ fn child(path: &Path, limit_kib: Option<u32>) -> Command {
 }
 
 #[tokio::test]
-async fn av_108_what_was_answered_survives_sigkill_at_any_moment() {
+async fn av_108_what_was_confirmed_survives_sigkill_at_any_moment() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("schemas.log");
-    let mut answered = 0;
+    let path = folder.path().join("schemas");
+    let mut confirmed = 0;
     for round in 0..8_u64 {
         let mut child = child(&path, None).spawn().unwrap();
-        let target = answered + 5 + round * 7;
+        let target = confirmed + 5 + round * 7;
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             if let Some(number) = line.strip_prefix("appended ") {
-                answered = number.parse().unwrap();
-                if answered >= target {
+                confirmed = number.parse().unwrap();
+                if confirmed >= target {
                     // The child is inside its next append by now, or about to be.
                     child.kill().unwrap();
                 }
             }
         }
         child.wait().unwrap();
-        assert!(answered >= target, "the child died by itself after {answered}");
-        let log = FileLog::open(&path).unwrap();
-        let records = log.read_all().await.unwrap();
-        let expected: Vec<Record> = (1..=records.len() as u64).map(record).collect();
+        assert!(confirmed >= target, "the child died by itself after {confirmed}");
+        let records = reopened(Kind::Schemas, &path).read_all().await.unwrap();
+        let expected: Vec<_> = (1..=records.len() as u64).map(record).collect();
         assert!(
-            records.len() as u64 >= answered,
-            "{} of {answered} records",
+            records.len() as u64 >= confirmed,
+            "{} of {confirmed} records",
             records.len()
         );
         assert_eq!(records, expected, "round {round}");
@@ -91,22 +90,24 @@ async fn av_108_what_was_answered_survives_sigkill_at_any_moment() {
 #[tokio::test]
 async fn a_second_process_is_refused_while_the_first_lives() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("schemas.log");
+    let path = folder.path().join("schemas");
     let mut child = child(&path, None).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "opened"));
-    let refused = FileLog::open(&path).unwrap_err();
-    assert!(matches!(refused, LogError::InUse(_)), "{refused}");
-    assert!(refused.to_string().contains("schemas.log"), "{refused}");
+    let refused = FileLog::open(Kind::Schemas, &path).err().unwrap().to_string();
+    assert!(
+        refused.contains("in use") && refused.contains(&path.display().to_string()),
+        "{refused}"
+    );
     child.kill().unwrap();
     child.wait().unwrap();
-    FileLog::open(&path).unwrap();
+    reopened(Kind::Schemas, &path);
 }
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_leaves_the_file_unharmed() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("schemas.log");
+    let path = folder.path().join("schemas");
     let output = child(&path, Some(64)).output().unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
     let refused = output
@@ -114,14 +115,14 @@ async fn a_full_disk_is_told_and_leaves_the_file_unharmed() {
         .find(|line| line.starts_with("refused "))
         .expect("the child met no full disk");
     assert!(
-        refused.contains("no space left") && refused.contains("schemas.log"),
+        refused.contains("no space left") && refused.contains(&path.display().to_string()),
         "{refused}"
     );
     let appended = output
         .lines()
         .filter(|line| line.starts_with("appended "))
         .count();
-    let log = FileLog::open(&path).unwrap();
+    let log = reopened(Kind::Schemas, &path);
     let records = log.read_all().await.unwrap();
     assert_eq!(records, (1..=appended as u64).map(record).collect::<Vec<_>>());
     log.append(vec![record(appended as u64 + 1)]).await.unwrap();
