@@ -1,36 +1,26 @@
 //! `org.apache.kafka.connect.converters.ByteArrayConverter`: bytes as they are.
 
-use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload};
-use rowtide_api::data::Kind;
-use rowtide_api::{Blob, Datum, Error, Headers, Plugin, RecordError, Schema, Value};
-
 use std::sync::{Arc, LazyLock};
 
+use rowtide_api::convert::{Failure, Payload};
+use rowtide_api::data::Kind;
+use rowtide_api::{Blob, Datum, RecordError, Schema, Value};
+
+use crate::stateless::{Format, Stateless};
 use crate::string::TypeOnly;
 
 /// Passes bytes through; reads as optional bytes.
-pub struct ByteArrayConverter;
+pub type ByteArrayConverter = Stateless<RawBytes>;
 
-impl Plugin for ByteArrayConverter {
+/// The form of [`ByteArrayConverter`].
+#[derive(Debug, Default)]
+pub struct RawBytes;
+
+impl Format for RawBytes {
     const CLASS: &'static str = "org.apache.kafka.connect.converters.ByteArrayConverter";
-    const ALIASES: &'static [&'static str] = &[];
-    type Config = TypeOnly;
-}
+    type Settings = TypeOnly;
 
-impl ConverterPlugin for ByteArrayConverter {
-    fn open(_config: TypeOnly) -> Result<Self, Error> {
-        Ok(Self)
-    }
-}
-
-impl Converter for ByteArrayConverter {
-    fn encode(
-        &self,
-        _topic: &str,
-        datum: &Datum,
-        _headers: &mut Headers,
-        out: &mut Vec<u8>,
-    ) -> Result<Payload, Failure> {
+    fn encode(datum: &Datum, out: &mut Vec<u8>) -> Result<Payload, Failure> {
         match &datum.value {
             Value::Null | Value::Absent => Ok(Payload::Null),
             Value::Bytes(bytes) => {
@@ -45,22 +35,20 @@ impl Converter for ByteArrayConverter {
         }
     }
 
-    fn decode(&self, _topic: &str, payload: Option<Blob>, _headers: &Headers) -> Result<Datum, Failure> {
+    fn decode(_topic: &str, payload: Option<Blob>) -> Result<Datum, Failure> {
         static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| Schema::of(Kind::Bytes).optional().build());
         Ok(Datum::new(
             SCHEMA.clone(),
             payload.map_or(Value::Null, Value::Bytes),
         ))
     }
-
-    async fn fetch(&self, _missing: Missing) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rowtide_api::Headers;
+    use rowtide_api::convert::Converter;
 
     /// CN-335.
     #[test]
@@ -69,20 +57,20 @@ mod tests {
         let mut headers = Headers::default();
         let bytes = Datum::schemaless(Value::Bytes(Blob::copy(b"\0\xff")));
         assert!(matches!(
-            ByteArrayConverter.encode("t", &bytes, &mut headers, &mut out),
+            ByteArrayConverter::default().encode("t", &bytes, &mut headers, &mut out),
             Ok(Payload::Bytes)
         ));
         assert_eq!(out, b"\0\xff");
         assert!(matches!(
-            ByteArrayConverter.encode("t", &Datum::NULL, &mut headers, &mut out),
+            ByteArrayConverter::default().encode("t", &Datum::NULL, &mut headers, &mut out),
             Ok(Payload::Null)
         ));
         assert!(
-            ByteArrayConverter
+            ByteArrayConverter::default()
                 .encode("t", &Datum::text("x"), &mut headers, &mut out)
                 .is_err()
         );
-        let read = ByteArrayConverter
+        let read = ByteArrayConverter::default()
             .decode("t", Some(Blob::copy(b"\xff")), &headers)
             .unwrap();
         assert_eq!(read.value, Value::Bytes(Blob::copy(b"\xff")));

@@ -11,13 +11,15 @@ mod inferred;
 mod interned;
 mod jackson;
 mod json;
+mod stateless;
 mod string;
 mod text;
 
 pub use avro::{AvroConverter, AvroSettings};
-pub use byte_array::ByteArrayConverter;
+pub use byte_array::{ByteArrayConverter, RawBytes};
 pub use json::{JsonConverter, JsonSettings};
-pub use string::{SimpleHeaderConverter, StringConverter, StringSettings, TypeOnly};
+pub use stateless::{Format, Stateless};
+pub use string::{HeaderText, JavaText, SimpleHeaderConverter, StringConverter, StringSettings, TypeOnly};
 
 use rowtide_api::erased::ConverterRow;
 

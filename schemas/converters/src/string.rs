@@ -1,11 +1,12 @@
 //! Converters to and from text: `StringConverter` and `SimpleHeaderConverter` (CN-335).
 
 use rowtide_api::config::{Config, Definition, Key, Reader};
-use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload, Serves};
+use rowtide_api::convert::{Failure, Payload, Serves};
 use rowtide_api::data::Kind;
-use rowtide_api::{Blob, Datum, Error, Headers, Plugin, RecordError, Schema, Text, Value};
+use rowtide_api::{Blob, Datum, RecordError, Schema, Text, Value};
 
 use crate::inferred::infer;
+use crate::stateless::{Format, Stateless};
 use crate::text::{Form, write};
 
 /// What the names of Rowtide's own headers begin with.
@@ -54,41 +55,26 @@ impl Config for StringSettings {
 }
 
 /// Writes any value's Java text; reads text as an optional string.
-pub struct StringConverter;
+pub type StringConverter = Stateless<JavaText>;
 
-impl Plugin for StringConverter {
+/// The form of [`StringConverter`].
+#[derive(Debug, Default)]
+pub struct JavaText;
+
+impl Format for JavaText {
     const CLASS: &'static str = "org.apache.kafka.connect.storage.StringConverter";
-    const ALIASES: &'static [&'static str] = &[];
-    type Config = StringSettings;
-}
+    type Settings = StringSettings;
 
-impl ConverterPlugin for StringConverter {
-    fn open(_config: StringSettings) -> Result<Self, Error> {
-        Ok(Self)
-    }
-}
-
-impl Converter for StringConverter {
-    fn encode(
-        &self,
-        _topic: &str,
-        datum: &Datum,
-        _headers: &mut Headers,
-        out: &mut Vec<u8>,
-    ) -> Result<Payload, Failure> {
+    fn encode(datum: &Datum, out: &mut Vec<u8>) -> Result<Payload, Failure> {
         encode(Form::Java, datum, out)
     }
 
-    fn decode(&self, _topic: &str, payload: Option<Blob>, _headers: &Headers) -> Result<Datum, Failure> {
+    fn decode(_topic: &str, payload: Option<Blob>) -> Result<Datum, Failure> {
         let value = match payload {
             None => Value::Null,
             Some(payload) => Value::Text(text(payload)?),
         };
         Ok(Datum::new(Schema::optional_text(), value))
-    }
-
-    async fn fetch(&self, _missing: Missing) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -96,34 +82,22 @@ impl Converter for StringConverter {
 /// Connect's does, and what is not UTF-8 as bytes.
 ///
 /// Rowtide's own headers are texts, whatever they look like: a column may be called `true`.
-pub struct SimpleHeaderConverter;
+pub type SimpleHeaderConverter = Stateless<HeaderText>;
 
-impl Plugin for SimpleHeaderConverter {
+/// The form of [`SimpleHeaderConverter`].
+#[derive(Debug, Default)]
+pub struct HeaderText;
+
+impl Format for HeaderText {
     const CLASS: &'static str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
-    const ALIASES: &'static [&'static str] = &[];
-    type Config = TypeOnly;
-}
-
-impl ConverterPlugin for SimpleHeaderConverter {
     const SERVES: Serves = Serves::Headers;
+    type Settings = TypeOnly;
 
-    fn open(_config: TypeOnly) -> Result<Self, Error> {
-        Ok(Self)
-    }
-}
-
-impl Converter for SimpleHeaderConverter {
-    fn encode(
-        &self,
-        _topic: &str,
-        datum: &Datum,
-        _headers: &mut Headers,
-        out: &mut Vec<u8>,
-    ) -> Result<Payload, Failure> {
+    fn encode(datum: &Datum, out: &mut Vec<u8>) -> Result<Payload, Failure> {
         encode(Form::Header, datum, out)
     }
 
-    fn decode(&self, name: &str, payload: Option<Blob>, _headers: &Headers) -> Result<Datum, Failure> {
+    fn decode(name: &str, payload: Option<Blob>) -> Result<Datum, Failure> {
         let Some(payload) = payload else {
             return Ok(Datum::NULL);
         };
@@ -133,10 +107,6 @@ impl Converter for SimpleHeaderConverter {
         };
         let inferred = if name.starts_with(OWN) { None } else { infer(&text) };
         Ok(inferred.unwrap_or_else(|| Datum::new(Schema::text(), Value::Text(text))))
-    }
-
-    async fn fetch(&self, _missing: Missing) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -164,7 +134,9 @@ fn text(payload: Blob) -> Result<Text, RecordError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rowtide_api::Headers;
     use rowtide_api::Struct;
+    use rowtide_api::convert::Converter;
 
     fn written(converter: &impl Converter, datum: &Datum) -> String {
         let mut out = Vec::new();
@@ -204,25 +176,31 @@ mod tests {
     #[test]
     fn a_string_converter_writes_what_java_prints() {
         assert_eq!(
-            written(&StringConverter, &row()),
+            written(&StringConverter::default(), &row()),
             r#"Struct{id=7,name=a "b" \,amt=5.00,tags=[x, y]}"#
         );
-        assert_eq!(written(&StringConverter, &Datum::text("x")), "x");
-        assert_eq!(written(&StringConverter, &Datum::NULL), "no payload");
+        assert_eq!(written(&StringConverter::default(), &Datum::text("x")), "x");
+        assert_eq!(written(&StringConverter::default(), &Datum::NULL), "no payload");
         assert_eq!(
-            written(&StringConverter, &Datum::schemaless(Value::Float64(1e7))),
+            written(
+                &StringConverter::default(),
+                &Datum::schemaless(Value::Float64(1e7))
+            ),
             "1.0E7"
         );
         assert!(
-            written(&StringConverter, &Datum::schemaless(Value::Bytes(Blob::EMPTY)))
-                .contains("ByteArrayConverter")
+            written(
+                &StringConverter::default(),
+                &Datum::schemaless(Value::Bytes(Blob::EMPTY))
+            )
+            .contains("ByteArrayConverter")
         );
-        let read = StringConverter
+        let read = StringConverter::default()
             .decode("t", Some(Blob::copy("ä".as_bytes())), &Headers::default())
             .unwrap();
         assert_eq!(read, Datum::new(Schema::optional_text(), Value::from("ä")));
         assert!(
-            StringConverter
+            StringConverter::default()
                 .decode("t", Some(Blob::copy(b"\xff")), &Headers::default())
                 .is_err()
         );
@@ -232,10 +210,10 @@ mod tests {
     #[test]
     fn a_struct_in_a_header_looks_like_json() {
         assert_eq!(
-            written(&SimpleHeaderConverter, &row()),
+            written(&SimpleHeaderConverter::default(), &row()),
             r#"{"id":7,"name":"a \"b\" \\","note":null,"amt":5.00,"tags":["x","y"]}"#
         );
-        assert_eq!(written(&SimpleHeaderConverter, &Datum::text("p")), "p");
+        assert_eq!(written(&SimpleHeaderConverter::default(), &Datum::text("p")), "p");
         let header =
             |kind, name: &str, value| Datum::new(Schema::of(kind).name(name).version(1).build(), value);
         for (datum, expected) in [
@@ -268,7 +246,7 @@ mod tests {
                 "17109",
             ),
         ] {
-            assert_eq!(written(&SimpleHeaderConverter, &datum), expected);
+            assert_eq!(written(&SimpleHeaderConverter::default(), &datum), expected);
         }
     }
 
@@ -276,7 +254,7 @@ mod tests {
     #[test]
     fn headers_are_read_by_inference() {
         let read = |name: &str, bytes: &[u8]| {
-            SimpleHeaderConverter
+            SimpleHeaderConverter::default()
                 .decode(name, Some(Blob::copy(bytes)), &Headers::default())
                 .unwrap()
         };
@@ -296,7 +274,7 @@ mod tests {
         }
         let id = [0, 0, 0, 0, 0x80];
         assert_eq!(read("id", &id).value, Value::Bytes(Blob::copy(&id)));
-        let absent = SimpleHeaderConverter.decode("x", None, &Headers::default());
+        let absent = SimpleHeaderConverter::default().decode("x", None, &Headers::default());
         assert_eq!(absent.unwrap(), Datum::NULL);
     }
 }
