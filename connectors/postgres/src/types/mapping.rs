@@ -72,6 +72,7 @@ pub fn variable_scale_decimal() -> Arc<Schema> {
         ])
         .name("io.debezium.data.VariableScaleDecimal")
         .version(1)
+        .doc("Variable scaled decimal")
         .build()
     });
     SCHEMA.clone()

@@ -8,6 +8,7 @@ mod changes;
 mod conformance;
 #[path = "../database/mod.rs"]
 mod database;
+mod differential;
 mod harness;
 mod position;
 mod snapshot;
