@@ -185,7 +185,10 @@ async fn captured(
             "publication {} publishes none of the captured tables",
             config.publication.name
         ))
-        .hint("add them with ALTER PUBLICATION … ADD TABLE, or set publication.autocreate.mode=filtered"));
+        .hint(
+            "add them with ALTER PUBLICATION … ADD TABLE, or set publication.autocreate.mode=filtered; a partitioned table's \
+             changes come under the names of its partitions until ALTER PUBLICATION … SET (publish_via_partition_root = true)",
+        ));
     }
     for finding in publication::hidden(&published, &tables) {
         tracing::warn!(publication = %config.publication.name, "{finding}");

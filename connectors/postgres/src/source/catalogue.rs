@@ -33,8 +33,10 @@ pub struct TableRow {
     pub name: TableName,
     /// `r`: ordinary, `p`: partitioned.
     pub kind: u8,
-    /// A leaf or branch of a partitioned table.
-    pub is_partition: bool,
+    /// Oids of the leaves below a partitioned table.
+    pub leaves: Vec<u32>,
+    /// Oids of the partitioned tables above a partition.
+    pub ancestors: Vec<u32>,
     /// Without replica identity: UPDATE and DELETE fail once it is published.
     pub lacks_identity: bool,
     /// The planner's estimate of its rows; negative: unknown.
@@ -43,9 +45,14 @@ pub struct TableRow {
 
 /// All ordinary and partitioned tables (PG-147).
 pub const TABLES_SQL: &str = "\
-SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.reltuples::bigint,
+SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::bigint,
        (c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS (
-          SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))
+          SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)),
+       CASE WHEN c.relkind = 'p' THEN (
+          SELECT pg_catalog.string_agg(t.relid::oid::text, ',') FROM pg_catalog.pg_partition_tree(c.oid) t WHERE t.isleaf) END,
+       CASE WHEN c.relispartition THEN (
+          SELECT pg_catalog.string_agg(a.relid::oid::text, ',') FROM pg_catalog.pg_partition_ancestors(c.oid) a(relid)
+          WHERE a.relid <> c.oid) END
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
   AND n.nspname NOT LIKE 'pg\\_temp%' AND n.nspname NOT LIKE 'pg\\_toast%'
@@ -64,12 +71,20 @@ pub fn tables(rows: &[Row]) -> Result<Vec<TableRow>, Unexpected> {
                 oid: text(0)?.parse().map_err(|_| ABOUT)?,
                 name: TableName::new(text(1)?, text(2)?),
                 kind: *text(3)?.as_bytes().first().ok_or(ABOUT)?,
-                is_partition: text(4)? == "t",
-                estimated_rows: text(5)?.parse().map_err(|_| ABOUT)?,
-                lacks_identity: text(6)? == "t",
+                estimated_rows: text(4)?.parse().map_err(|_| ABOUT)?,
+                lacks_identity: text(5)? == "t",
+                leaves: oids(row.get(6)).ok_or(ABOUT)?,
+                ancestors: oids(row.get(7)).ok_or(ABOUT)?,
             })
         })
         .collect()
+}
+
+/// Oids separated by commas; null: none.
+fn oids(cell: Option<&Option<String>>) -> Option<Vec<u32>> {
+    let list = cell?.as_deref().unwrap_or_default();
+    let oids = list.split(',').filter(|oid| !oid.is_empty());
+    oids.map(|oid| oid.parse().ok()).collect()
 }
 
 /// What the catalogue knows of a column.
@@ -220,8 +235,10 @@ pub fn structures(rows: &[Row]) -> Result<Structures, Unexpected> {
 /// What a publication publishes of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// The table.
+    /// The table under whose name its changes come.
     pub table: TableName,
+    /// Its oid.
+    pub oid: u32,
     /// Published columns, where the server says (PG 15 on).
     pub columns: Option<Vec<String>>,
     /// A row filter hides rows.
@@ -230,13 +247,18 @@ pub struct Published {
 
 /// Asks what a publication publishes.
 pub fn published_sql(publication: &str, version: u32) -> String {
-    let more = if version >= 150_000 {
-        "pg_catalog.array_to_json(attnames), rowfilter IS NOT NULL"
-    } else {
-        "NULL, false"
+    let oid = "pg_catalog.format('%I.%I', schemaname, tablename)::pg_catalog.regclass::oid";
+    let more = match version {
+        180_000.. => "pg_catalog.array_to_json(attnames), rowfilter IS NOT NULL".to_owned(),
+        // Up to 17 generated columns stand in the list and are not published (PG-115).
+        150_000.. => format!(
+            "(SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
+              WHERE a.attrelid = {oid} AND a.attname = ANY (attnames) AND a.attgenerated = ''), rowfilter IS NOT NULL"
+        ),
+        _ => "NULL, false".to_owned(),
     };
     format!(
-        "SELECT schemaname, tablename, {more} FROM pg_catalog.pg_publication_tables WHERE pubname = {}",
+        "SELECT schemaname, tablename, {more}, {oid} FROM pg_catalog.pg_publication_tables WHERE pubname = {}",
         literal(publication)
     )
 }
@@ -257,6 +279,7 @@ pub fn published(rows: &[Row]) -> Result<Vec<Published>, Unexpected> {
                     None => None,
                 },
                 filtered: text(3)? == "t",
+                oid: text(4)?.parse().map_err(|_| ABOUT)?,
             })
         })
         .collect()
@@ -332,8 +355,8 @@ mod tests {
     #[test]
     fn published_columns_are_read() {
         let rows = [
-            row(&["public", "t", "[\"id\",\"a \\\"b\\\"\"]", "f"]),
-            row(&["public", "u", "\0", "t"]),
+            row(&["public", "t", "[\"id\",\"a \\\"b\\\"\"]", "f", "7"]),
+            row(&["public", "u", "\0", "t", "8"]),
         ];
         let published = published(&rows).unwrap();
         assert_eq!(

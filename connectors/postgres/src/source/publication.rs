@@ -108,32 +108,57 @@ fn table_list(captured: &[TableName]) -> String {
         .join(", ")
 }
 
-/// PG-040: what the publication hides of the captured tables, in words.
+/// PG-040, PG-157: what the publication hides of the captured tables, in words.
 pub fn hidden(published: &[Published], captured: &[TableRow]) -> Vec<String> {
-    let mut findings = Vec::new();
-    for table in captured {
-        match published.iter().find(|published| published.table == table.name) {
-            // A partition is published under its root or under its own name, as the publication says.
-            None if table.is_partition => {}
-            None if table.kind == b'p' => {}
-            None => findings.push(format!("{} is captured but not published", table.name)),
-            Some(published) if published.filtered => {
-                findings.push(format!(
-                    "{} has a row filter: rows it hides give no events",
-                    table.name
-                ));
-            }
-            Some(_) => {}
-        }
+    captured
+        .iter()
+        .filter_map(|table| hidden_of(table, published, captured))
+        .collect()
+}
+
+fn hidden_of(table: &TableRow, published: &[Published], captured: &[TableRow]) -> Option<String> {
+    let name = &table.name;
+    if let Some(published) = published.iter().find(|published| published.table == *name) {
+        let filtered = published.filtered;
+        return filtered.then(|| format!("{name} has a row filter: rows it hides give no events"));
     }
-    findings
+    // A partition's changes come under its own name, or under that of a table above it, as the publication says.
+    let related = |published: &&Published| {
+        table.leaves.contains(&published.oid) || table.ancestors.contains(&published.oid)
+    };
+    let carriers: Vec<_> = published.iter().filter(related).collect();
+    if carriers.is_empty() {
+        // Without a partition it has no rows, and a partition to come is published with it.
+        let has_rows = table.kind != b'p' || !table.leaves.is_empty();
+        return has_rows.then(|| format!("{name} is captured but not published"));
+    }
+    let names = |carriers: &[&Published]| {
+        let names: Vec<_> = carriers.iter().map(|of| of.table.to_string()).collect();
+        names.join(", ")
+    };
+    let mut finding = format!(
+        "{name} is captured, but its changes are published as those of {}",
+        names(&carriers)
+    );
+    let is_lost = |of: &&Published| captured.iter().all(|table| table.name != of.table);
+    let lost: Vec<_> = carriers.into_iter().filter(is_lost).collect();
+    if !lost.is_empty() {
+        finding.push_str(&format!(
+            ": those of {} give no events, because that is not captured",
+            names(&lost)
+        ));
+    }
+    finding.push_str(
+        " (set publish_via_partition_root of the publication, or table.include.list, so that they name the same level)",
+    );
+    Some(finding)
 }
 
 /// Whether at least one captured table is published (PG-040).
 pub fn covers_any(published: &[Published], captured: &[TableRow]) -> bool {
     let is_published = |table: &TableRow| {
         let by_name = published.iter().any(|published| published.table == table.name);
-        by_name || table.kind == b'p'
+        by_name || table.kind == b'p' && table.leaves.is_empty()
     };
     captured.iter().any(is_published)
 }
@@ -230,9 +255,15 @@ mod tests {
         }
     }
 
+    /// Its first letter.
+    fn oid(table: &str) -> u32 {
+        u32::from(table.as_bytes()[0])
+    }
+
     fn published(table: &str) -> Published {
         Published {
             table: TableName::new("public", table),
+            oid: oid(table),
             columns: None,
             filtered: false,
         }
@@ -304,7 +335,8 @@ mod tests {
             oid: 1,
             name: TableName::new("public", name),
             kind: b'r',
-            is_partition: false,
+            leaves: Vec::new(),
+            ancestors: Vec::new(),
             lacks_identity: false,
             estimated_rows: -1,
         };
@@ -317,5 +349,45 @@ mod tests {
         assert!(findings[0].contains("public.b") && findings[1].contains("public.c"));
         assert!(covers_any(&[published("a")], &[row("a"), row("c")]));
         assert!(!covers_any(&[published("a")], &[row("c")]));
+    }
+
+    /// PG-157: what is captured at one level and published at another.
+    #[test]
+    fn partitions_published_under_another_name_are_told() {
+        let root = |leaves: &[&str]| TableRow {
+            kind: b'p',
+            leaves: leaves.iter().map(|leaf| oid(leaf)).collect(),
+            ..row("root")
+        };
+        let leaf = TableRow {
+            ancestors: vec![oid("root")],
+            ..row("leaf")
+        };
+        let told = hidden(
+            &[published("leaf"), published("mine")],
+            &[root(&["leaf", "mine"]), row("mine")],
+        );
+        assert_eq!(told.len(), 1);
+        assert!(
+            told[0].contains("those of public.leaf, public.mine")
+                && told[0].contains("those of public.leaf give no events"),
+            "{told:?}"
+        );
+        assert!(!covers_any(&[published("leaf")], &[root(&["leaf"])]));
+        let told = hidden(&[published("root")], &[leaf.clone()]);
+        assert!(
+            told[0].contains("those of public.root give no events"),
+            "{told:?}"
+        );
+        assert_eq!(
+            hidden(&[], &[leaf]),
+            ["public.leaf is captured but not published"]
+        );
+        // Nothing is lost of a table that has no partitions yet.
+        assert!(hidden(&[], &[root(&[])]).is_empty() && covers_any(&[], &[root(&[])]));
+        assert_eq!(
+            hidden(&[], &[root(&["leaf"])]),
+            ["public.root is captured but not published"]
+        );
     }
 }

@@ -7,7 +7,7 @@ use crate::harness::{Database, field, header, schema_of, show, value};
 const STREAM: &[(&str, &str)] = &[("snapshot.mode", "no_data")];
 
 /// Starts a stream behind everything that was done so far.
-async fn streaming(database: &Database, more: &[(&str, &str)]) -> crate::harness::Driver {
+pub async fn streaming(database: &Database, more: &[(&str, &str)]) -> crate::harness::Driver {
     let mut driver = database.start(&[STREAM, more].concat()).await;
     database
         .run("CREATE TABLE IF NOT EXISTS zz_probe (id int PRIMARY KEY)")

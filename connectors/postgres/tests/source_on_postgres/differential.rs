@@ -321,6 +321,10 @@ async fn records_and_schemas_are_debeziums() {
     let order = |records: &[Value]| -> Vec<String> { records.iter().map(summary).collect() };
     assert_eq!(order(&ours), order(&theirs));
     for (index, (mut ours, mut theirs)) in ours.into_iter().zip(theirs).enumerate() {
+        // PG-252: it reads generated columns in the snapshot and never gets them from the stream.
+        if summary(&theirs) == r#""p.public.generated" {"id":1} "r""# {
+            continue;
+        }
         timeless(&mut ours);
         timeless(&mut theirs);
         let topic = theirs["topic"].as_str().unwrap_or_default();

@@ -24,7 +24,9 @@ fn server() -> &'static Stack {
         let old = std::fs::read_to_string(&path).unwrap();
         std::fs::write(
             &path,
-            format!("{old}\nmax_replication_slots = 200\nmax_wal_senders = 50\n"),
+            format!(
+                "{old}\nmax_replication_slots = 200\nmax_wal_senders = 50\nmax_prepared_transactions = 5\n"
+            ),
         )
         .unwrap();
         stack.restart("postgres");

@@ -12,3 +12,4 @@ mod differential;
 mod harness;
 mod position;
 mod snapshot;
+mod structures;

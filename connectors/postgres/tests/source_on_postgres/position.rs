@@ -162,12 +162,14 @@ async fn lost_connections_and_dropped_polls_lose_nothing() {
         }
     };
     let reader = async {
-        let mut patience = 0_u64;
+        let (mut patience, mut in_vain) = (0_u64, 0);
         while seen.len() < 1000 {
-            // Dropped at ever other places: after 0, 1, 2 … milliseconds.
-            patience = (patience + 1) % 9;
+            // Dropped at ever other places: after 0, 1, 2 … milliseconds; later on a machine that does nothing in 9.
+            patience = (patience + 1) % (9 + in_vain / 10);
+            in_vain += 1;
             match timeout(Duration::from_millis(patience), driver.0.task.poll()).await {
                 Ok(Ok(batch)) => {
+                    in_vain = 0;
                     let batch = batch.unwrap();
                     driver.commit(&batch);
                     seen.extend(
