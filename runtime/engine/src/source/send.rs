@@ -22,6 +22,8 @@ pub struct Cursor {
     rest: std::vec::IntoIter<Record>,
     /// The record in hand: transformed, not yet taken by the producer.
     current: Option<Record>,
+    /// The topic of the record before: mostly the same, and then it is known already.
+    topic: Option<Arc<str>>,
     taken: u32,
     dropped: u32,
 }
@@ -45,6 +47,7 @@ impl Cursor {
             delivery,
             rest: records.into_iter(),
             current: None,
+            topic: None,
             taken: 0,
             dropped: 0,
         }
@@ -85,8 +88,10 @@ impl Cursor {
                         producer.ready().await;
                         continue;
                     }
-                    if !topics.contains(&record.topic) {
+                    let same = |topic| Arc::ptr_eq(topic, &record.topic);
+                    if !self.topic.as_ref().is_some_and(same) {
                         topics.insert(record.topic.clone());
+                        self.topic = Some(record.topic.clone());
                     }
                     self.taken += 1;
                     self.current = None;
