@@ -54,6 +54,17 @@ pub enum Outcome {
     Differs,
 }
 
+/// What becomes of an entry.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// It was delivered before, or nobody captures it.
+    Nothing,
+    /// PG-187: the replay differs from what was stored.
+    Differs,
+    /// Records of the latest table.
+    Emit(Change),
+}
+
 /// The open transaction.
 #[derive(Debug, Clone, Copy)]
 struct Open {
@@ -227,33 +238,33 @@ impl Transactions {
 
     fn message(&mut self, buffer: &Buffer, lsn: u64, message: Message) -> Result<Option<Outcome>, Error> {
         match message {
-            Message::Insert { relation, new } => {
-                if let Some((at, plan)) = self.entry(Entry::Insert, lsn, relation)? {
-                    match plan {
-                        Some(plan) => self.builder.insert(at, &plan, buffer, &new)?,
-                        None => return Ok(Some(Outcome::Differs)),
-                    }
+            Message::Insert { relation, new } => match self.entry(Entry::Insert, lsn, relation)? {
+                Step::Nothing => {}
+                Step::Differs => return Ok(Some(Outcome::Differs)),
+                Step::Emit(at) => {
+                    let plan = latest(&self.latest)?;
+                    self.builder.insert(at, plan, buffer, &new)?;
                     self.passed(Entry::Insert, lsn);
                 }
-            }
-            Message::Update { relation, old, new } => {
-                if let Some((at, plan)) = self.entry(Entry::Update, lsn, relation)? {
-                    match plan {
-                        Some(plan) => self.builder.update(at, &plan, buffer, old.as_ref(), &new)?,
-                        None => return Ok(Some(Outcome::Differs)),
-                    }
+            },
+            Message::Update { relation, old, new } => match self.entry(Entry::Update, lsn, relation)? {
+                Step::Nothing => {}
+                Step::Differs => return Ok(Some(Outcome::Differs)),
+                Step::Emit(at) => {
+                    let plan = latest(&self.latest)?;
+                    self.builder.update(at, plan, buffer, old.as_ref(), &new)?;
                     self.passed(Entry::Update, lsn);
                 }
-            }
-            Message::Delete { relation, old } => {
-                if let Some((at, plan)) = self.entry(Entry::Delete, lsn, relation)? {
-                    match plan {
-                        Some(plan) => self.builder.delete(at, &plan, buffer, &old)?,
-                        None => return Ok(Some(Outcome::Differs)),
-                    }
+            },
+            Message::Delete { relation, old } => match self.entry(Entry::Delete, lsn, relation)? {
+                Step::Nothing => {}
+                Step::Differs => return Ok(Some(Outcome::Differs)),
+                Step::Emit(at) => {
+                    let plan = latest(&self.latest)?;
+                    self.builder.delete(at, plan, buffer, &old)?;
                     self.passed(Entry::Delete, lsn);
                 }
-            }
+            },
             Message::Begin {
                 final_lsn,
                 commit_us,
@@ -318,45 +329,38 @@ impl Transactions {
         }
     }
 
+    /// Makes the relation the latest one; answers whether it is captured.
     #[inline]
-    fn plan(&mut self, relation: u32) -> Result<Option<Arc<TablePlan>>, Error> {
-        match &self.latest {
-            Some((id, plan)) if *id == relation => Ok(plan.clone()),
-            _ => {
-                let plan = self
-                    .plans
-                    .get(&relation)
-                    .ok_or_else(|| malformed(Malformed("a change of a table that was not announced")))?;
-                self.latest = Some((relation, plan.clone()));
-                Ok(plan.clone())
-            }
+    fn select(&mut self, relation: u32) -> Result<bool, Error> {
+        if let Some((id, plan)) = &self.latest
+            && *id == relation
+        {
+            return Ok(plan.is_some());
         }
+        let plan = self
+            .plans
+            .get(&relation)
+            .ok_or_else(|| malformed(Malformed("a change of a table that was not announced")))?;
+        self.latest = Some((relation, plan.clone()));
+        Ok(plan.is_some())
     }
 
-    /// Counts an entry. `None`: nothing to emit; `Some` without a plan: PG-187, the replay differs from what was stored.
+    /// Counts an entry. What is to be emitted is of the latest table.
     #[inline]
-    #[allow(clippy::type_complexity, reason = "One private answer, taken apart at once")]
-    fn entry(
-        &mut self,
-        entry: Entry,
-        lsn: u64,
-        relation: u32,
-    ) -> Result<Option<(Change, Option<Arc<TablePlan>>)>, Error> {
-        let plan = self.plan(relation)?;
-        let (change, verdict) = self.count(lsn, plan.is_some())?;
+    fn entry(&mut self, entry: Entry, lsn: u64, relation: u32) -> Result<Step, Error> {
+        let captured = self.select(relation)?;
+        let (change, verdict) = self.count(lsn, captured)?;
         match verdict {
-            Verdict::Skip => return Ok(None),
-            Verdict::Differs => return Ok(Some((change, None))),
+            Verdict::Skip => return Ok(Step::Nothing),
+            Verdict::Differs => return Ok(Step::Differs),
             Verdict::Emit => {}
         }
-        match plan {
+        if captured {
             // Passed once its records are built: one that fails has to be read again, whatever was handed out before it.
-            Some(plan) => Ok(Some((change, Some(plan)))),
-            None => {
-                self.passed(entry, lsn);
-                Ok(None)
-            }
+            return Ok(Step::Emit(change));
         }
+        self.passed(entry, lsn);
+        Ok(Step::Nothing)
     }
 
     fn count(&mut self, lsn: u64, captured: bool) -> Result<(Change, Verdict), Error> {
@@ -394,7 +398,9 @@ impl Transactions {
     fn truncate(&mut self, lsn: u64, relations: &[u32]) -> Result<Option<Outcome>, Error> {
         let mut captured = Vec::with_capacity(relations.len());
         for relation in relations {
-            captured.extend(self.plan(*relation)?);
+            if self.select(*relation)? {
+                captured.extend(self.latest.iter().filter_map(|(_, plan)| plan.clone()));
+            }
         }
         let (change, verdict) = self.count(lsn, !captured.is_empty())?;
         match verdict {
@@ -407,6 +413,15 @@ impl Transactions {
         }
         self.passed(Entry::Truncate, lsn);
         Ok(None)
+    }
+}
+
+/// Borrowed, not shared: counting references twice per row costs as much as decoding some columns.
+#[inline]
+fn latest(latest: &Option<(u32, Option<Arc<TablePlan>>)>) -> Result<&TablePlan, Error> {
+    match latest {
+        Some((_, Some(plan))) => Ok(plan),
+        _ => Err(malformed(Malformed("a change of a table that is not captured"))),
     }
 }
 
