@@ -166,6 +166,7 @@ async fn stopping_while_a_put_waits_commits_what_is_settled() {
         // The first commit comes at once, the next one never: the second batch is left to the stop.
         commit_interval: Duration::from_secs(3600),
         commit_timeout: Duration::from_secs(5),
+        shutdown_timeout: Duration::from_secs(5),
         control,
     };
     let running = tokio::spawn(run(parts));

@@ -1,4 +1,5 @@
 //! The herder: what survives, who waits for whom, and the runs of a schedule. Time is paused: waiting costs none.
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 mod parts;
 mod plugins;

@@ -390,8 +390,8 @@ pub async fn nothing_is_released_before_committed<U: Releasing>() {
         held,
         "released before anything was committed"
     );
-    let all = std::iter::once(&first).chain(&batches).chain(&later);
-    let last = all.filter(|batch| batch.resume_at.is_some()).next_back();
+    let mut all = std::iter::once(&first).chain(&batches).chain(&later);
+    let last = all.rfind(|batch| batch.resume_at.is_some());
     driven.commit(last.expect("an offset came"));
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while upstream.released().await <= held {

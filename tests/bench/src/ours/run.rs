@@ -141,6 +141,7 @@ impl Ours {
             // The worker's default.
             flush_interval: Duration::from_secs(1),
             flush_timeout: Duration::from_secs(5),
+            shutdown_timeout: Duration::from_secs(5),
             control,
         };
         let worker = tokio::spawn(async move {
