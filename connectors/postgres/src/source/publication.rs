@@ -328,10 +328,8 @@ mod tests {
         );
     }
 
-    /// PG-040.
-    #[test]
-    fn what_a_publication_hides_is_named() {
-        let row = |name: &str| TableRow {
+    fn row(name: &str) -> TableRow {
+        TableRow {
             oid: 1,
             name: TableName::new("public", name),
             kind: b'r',
@@ -339,7 +337,12 @@ mod tests {
             ancestors: Vec::new(),
             lacks_identity: false,
             estimated_rows: -1,
-        };
+        }
+    }
+
+    /// PG-040.
+    #[test]
+    fn what_a_publication_hides_is_named() {
         let filtered = Published {
             filtered: true,
             ..published("b")

@@ -130,7 +130,7 @@ impl Kind {
         let shown = self.shown(path);
         let error = if matches!(cause.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
             Error::retriable(format!("no space left for {shown}"))
-                .hint("free some on its disk; what was confirmed is unharmed")
+                .hint("free space on its disk; what was confirmed is unharmed")
         } else {
             Error::retriable(format!("writing {shown}")).hint(
                 "look at its disk, and at the worker's right to write there; what was confirmed is unharmed",

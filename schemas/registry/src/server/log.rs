@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use rowtide_api::Error;
+use tokio::sync::Mutex;
 
 use super::record::Record;
 
@@ -27,6 +28,21 @@ pub trait RegistryLog: Send + Sync + 'static {
     /// # Errors
     /// They may or may not be in the log: `read_all` tells.
     fn append(&self, records: Vec<Record>) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// A log that lives as long as its process, for tests and measurements.
+#[derive(Debug, Default)]
+pub struct MemoryLog(Mutex<Vec<Record>>);
+
+impl RegistryLog for MemoryLog {
+    async fn read_all(&self) -> Result<Vec<Record>, Error> {
+        Ok(self.0.lock().await.clone())
+    }
+
+    async fn append(&self, records: Vec<Record>) -> Result<(), Error> {
+        self.0.lock().await.extend(records);
+        Ok(())
+    }
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;

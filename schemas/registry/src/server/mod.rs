@@ -20,7 +20,7 @@ mod subject;
 pub use config::Level;
 pub use content::{Content, Reference, SchemaType};
 pub use error::ApiError;
-pub use log::RegistryLog;
+pub use log::{MemoryLog, RegistryLog};
 pub use record::Record;
 pub use register::{Registration, SCHEMA_BYTES_MAX, Submission, Verdict};
 pub use routes::{router, serve};
@@ -50,10 +50,10 @@ impl Default for ServerSettings {
 /// The registry: one log, its state in memory, one writer at a time.
 ///
 /// ```no_run
-/// use rowtide_registry::server::{RegistryLog, Server, ServerSettings, router};
+/// use rowtide_registry::server::{MemoryLog, Server, ServerSettings, router};
 ///
-/// # async fn example(log: impl RegistryLog) -> Result<axum::Router, rowtide_api::Error> {
-/// let server = Server::new(log, ServerSettings::default());
+/// # async fn example() -> Result<axum::Router, rowtide_api::Error> {
+/// let server = Server::new(MemoryLog::default(), ServerSettings::default());
 /// server.load().await?;
 /// Ok(router(server)) // for axum::serve, on a loopback listener
 /// # }
