@@ -193,7 +193,7 @@ fn require_tables(reader: &mut Reader<'_>, tables: &[TableSettings]) {
     if tables.is_empty() && topics.is_empty() {
         reader.error(
             "topics",
-            "no table is configured; add topic.<topic>.<keyspace>.<table>.mapping",
+            "topics is not set and no table is configured; add topic.<topic>.<keyspace>.<table>.mapping",
         );
     }
 }

@@ -201,7 +201,7 @@ async fn validate_names_the_key_and_the_fix() {
         (
             &[fine, ("database.user", "weak")],
             "database.user",
-            "ALTER ROLE … REPLICATION",
+            "ALTER ROLE weak REPLICATION",
         ),
         (
             &[("table.include.list", "public.nothing")],

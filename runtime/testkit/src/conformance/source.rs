@@ -443,9 +443,14 @@ pub async fn a_poll_after_a_retriable_error_reconnects<U: Breakable>() {
     let mut driven = started(&upstream, &Arc::default()).await;
     let mut failures = 0;
     for phase in 0..=u8::from(U::ENDLESS) {
+        if phase > 0 {
+            // The task has to be at the upstream, or there is nothing to break; and what comes next has to come behind the
+            // break, or the task may hold it already.
+            account.expect(upstream.produce().await);
+            read::<U>(&mut driven, &mut account).await;
+        }
         upstream.break_off().await;
         if phase > 0 {
-            // Behind the break: the task may already hold what came before it.
             account.expect(upstream.produce().await);
         }
         while !account.is_complete() {
