@@ -1,101 +1,27 @@
-//! A worker of memory: logs that can refuse, a Kafka that acknowledges at once, a clock that is set.
+//! A worker of memory, with a clock that is set.
 
-use std::future::pending;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use rowtide_api::Properties;
 use rowtide_api::context::Limits;
-use rowtide_api::erased::{BoxFuture, ConverterRow, SourcePlugin};
-use rowtide_api::{Error, Properties};
+use rowtide_api::erased::{ConverterRow, SourcePlugin};
 use rowtide_engine::connector::chain::WorkerConverters;
 use rowtide_engine::connector::validation::Validator;
 use rowtide_engine::herder::{Herder, HerderHandle, WorkerParts};
 use rowtide_engine::plugins::Plugins;
-use rowtide_engine::ports::{
-    ClientSettings, Clock, Consumer, ConsumerSettings, Delivery, Kafka, Log, LogRecord, Outgoing, Producer,
-    SendError,
-};
+use rowtide_engine::ports::Clock;
 use rowtide_engine::status::Board;
 use rowtide_engine::store::config::{ConfigStore, TargetState};
 use rowtide_engine::store::offset::OffsetStore;
 use rowtide_engine::store::run::RunStore;
 use rowtide_engine::store::status::{State, StatusStore};
+use rowtide_testkit::fakes::MemoryLog;
+use rowtide_testkit::fakes::kafka::MemoryKafka;
 use tokio::task::JoinHandle;
 
 use crate::plugins::{Script, Scripted, Text, Timed};
-
-#[derive(Default)]
-pub(crate) struct MemoryLog {
-    records: Mutex<Vec<LogRecord>>,
-    pub(crate) refuses: AtomicBool,
-}
-
-impl MemoryLog {
-    /// The newest value of a key, as text.
-    pub(crate) fn text(&self, key: &str) -> Option<String> {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = records.iter().rev().find(|record| record.key == key.as_bytes())?;
-        newest
-            .value
-            .clone()
-            .map(|bytes| String::from_utf8(bytes).unwrap())
-    }
-}
-
-impl Log for MemoryLog {
-    fn read_all(&self) -> BoxFuture<'_, Result<Vec<LogRecord>, Error>> {
-        let records = self
-            .records
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        Box::pin(async move { Ok(records) })
-    }
-
-    fn append(&self, records: Vec<LogRecord>) -> BoxFuture<'_, Result<(), Error>> {
-        let refuses = self.refuses.load(Ordering::SeqCst);
-        if !refuses {
-            let mut all = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(records);
-        }
-        Box::pin(async move {
-            if refuses {
-                return Err(Error::retriable("the disk is full"));
-            }
-            Ok(())
-        })
-    }
-}
-
-struct MemoryKafka;
-
-impl Kafka for MemoryKafka {
-    fn producer(&self, _settings: &ClientSettings) -> Result<Arc<dyn Producer>, Error> {
-        Ok(Arc::new(AtOnce))
-    }
-
-    fn consumer(&self, _settings: &ConsumerSettings) -> Result<Box<dyn Consumer>, Error> {
-        Err(Error::fatal("there is no sink here"))
-    }
-
-    fn cluster_id(&self) -> BoxFuture<'_, Result<String, Error>> {
-        Box::pin(async { Ok("memory".to_owned()) })
-    }
-}
-
-struct AtOnce;
-
-impl Producer for AtOnce {
-    fn send(&self, _record: Outgoing<'_>, delivery: &Arc<Delivery>) -> Result<(), SendError> {
-        delivery.acknowledged();
-        Ok(())
-    }
-
-    fn ready(&self) -> BoxFuture<'_, ()> {
-        Box::pin(pending())
-    }
-}
 
 pub(crate) struct SetClock(pub(crate) AtomicI64);
 
@@ -150,7 +76,7 @@ impl Stored {
                 converters,
                 overrides: |_, _| Vec::new(),
             },
-            kafka: Arc::new(MemoryKafka),
+            kafka: Arc::new(MemoryKafka::new()),
             clock,
             offsets: Arc::new(OffsetStore::open(self.offset.clone()).await.unwrap()),
             runs: Arc::new(tokio::sync::Mutex::new(

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rowtide_api::Error;
 use rowtide_engine::herder::HerderHandle;
 use rowtide_engine::store::config::TargetState;
 use rowtide_engine::store::status::State;
+use rowtide_testkit::faults::LogFault;
 
 use crate::parts::{Stored, create, states, until};
 use crate::plugins::Script;
@@ -127,7 +129,8 @@ async fn a_run_whose_record_cannot_be_stored_waits_for_the_store() {
     let (stored, script) = (Stored::new(), Arc::new(Script::default()));
     set(&stored, 10);
     let (herder, _herding) = stored.start(&script).await;
-    stored.run.refuses.store(true, Ordering::SeqCst);
+    let refused = || LogFault::Failed(Error::retriable("the disk is full"));
+    stored.run.faults.extend((0..1000).map(|_| Some(refused())));
     hourly(&herder).await;
     let degraded = || {
         let view = herder.board().get("c")?;
@@ -139,7 +142,7 @@ async fn a_run_whose_record_cannot_be_stored_waits_for_the_store() {
     .await;
     assert!(state_of(&herder, State::Running));
     assert_eq!(runs(&script), [], "a run without a durable record");
-    stored.run.refuses.store(false, Ordering::SeqCst);
+    stored.run.faults.clear();
     until("the run", || run_state(&stored, 10, "SUCCEEDED")).await;
     assert_eq!(degraded(), None);
 }

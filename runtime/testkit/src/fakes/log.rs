@@ -29,6 +29,14 @@ impl MemoryLog {
         self.lock().clone()
     }
 
+    /// The newest value of a key, as text; `None` when it was never set, or was removed.
+    pub fn text(&self, key: &str) -> Option<String> {
+        let records = self.lock();
+        let newest = records.iter().rev().find(|record| record.key == key.as_bytes())?;
+        let value = newest.value.as_ref()?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    }
+
     /// Removes what a later record of the same key has replaced, and keys that were removed.
     pub fn compact(&self) {
         let mut records = self.lock();
