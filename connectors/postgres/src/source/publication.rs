@@ -377,7 +377,7 @@ mod tests {
             "{told:?}"
         );
         assert!(!covers_any(&[published("leaf")], &[root(&["leaf"])]));
-        let told = hidden(&[published("root")], &[leaf.clone()]);
+        let told = hidden(&[published("root")], std::slice::from_ref(&leaf));
         assert!(
             told[0].contains("those of public.root give no events"),
             "{told:?}"
