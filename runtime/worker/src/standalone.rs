@@ -64,19 +64,7 @@ async fn serve(
     // Signals first: one that arrives while starting ends the worker in order.
     let asked = tokio::spawn(shutdown::asked());
     let stop = CancellationToken::new();
-    let address = settings
-        .rest
-        .address(accept_remote)
-        .await
-        .map_err(Failure::Worker)?;
-    let listener = TcpListener::bind(address).await.map_err(|cause| {
-        let hint = "free the port, or set listeners to another one";
-        Failure::Worker(
-            Error::fatal(format!("listening on {address} for the REST API"))
-                .hint(hint)
-                .because(cause),
-        )
-    })?;
+    let listener = listen(&settings, accept_remote).await.map_err(Failure::Worker)?;
     let address = listener
         .local_addr()
         .fatal("asking for the REST API's address")
@@ -129,6 +117,16 @@ async fn serve(
     }
     tracing::info!("stopped");
     outcome
+}
+
+/// Takes the REST API's port, before anything is started that others could see.
+async fn listen(settings: &Settings, accept_remote: bool) -> Result<TcpListener, Error> {
+    let address = settings.rest.address(accept_remote).await?;
+    TcpListener::bind(address).await.map_err(|cause| {
+        Error::fatal(format!("listening on {address} for the REST API"))
+            .hint("free the port, or set listeners to another one")
+            .because(cause)
+    })
 }
 
 /// Starts the embedded registry unless it is off; converters that name no registry get its address.
