@@ -110,6 +110,8 @@ pub fn translate(key: &str, value: &str) -> Translation {
         return set(name, value);
     }
     match key {
+        // The same three answers, one of them under another name.
+        "auto.offset.reset" => set("auto.offset.reset", if value == "none" { "error" } else { value }),
         "max.request.size" => set("message.max.bytes", value),
         "buffer.memory" => kilobytes("queue.buffering.max.kbytes", key, value),
         "fetch.max.wait.ms" => set("fetch.wait.max.ms", value),
@@ -169,9 +171,8 @@ pub fn translate(key: &str, value: &str) -> Translation {
 }
 
 /// Keys with the same name and meaning on both sides.
-const SAME: [&str; 24] = [
+const SAME: [&str; 23] = [
     "acks",
-    "auto.offset.reset",
     "batch.size",
     "bootstrap.servers",
     "client.id",
@@ -272,6 +273,12 @@ mod tests {
     #[test]
     fn java_keys_become_librdkafkas() {
         assert_eq!(translate("max.request.size", "5"), set("message.max.bytes", "5"));
+        for (java, librdkafka) in [("earliest", "earliest"), ("latest", "latest"), ("none", "error")] {
+            assert_eq!(
+                translate("auto.offset.reset", java),
+                set("auto.offset.reset", librdkafka)
+            );
+        }
         assert_eq!(
             translate("buffer.memory", "33554432"),
             set("queue.buffering.max.kbytes", "32768")
