@@ -11,7 +11,7 @@ use rowtide_postgres::source::catalogue::{Structures, structures};
 use rowtide_postgres::source::config::SourceConfig;
 use rowtide_postgres::source::offset::{self, Position};
 use rowtide_postgres::source::record::{Builder, Identity};
-use rowtide_postgres::source::replication::relations::Compiler;
+use rowtide_postgres::source::replication::relations::{Compiler, Schemas};
 use rowtide_postgres::source::replication::transaction::{BatchLimits, Chunk, Outcome, Transactions};
 
 /// Size of the pieces: what the session hands on when it reads in large gulps.
@@ -29,6 +29,8 @@ pub struct Captured {
 /// Our decoder and encoder without a socket, a task or a producer.
 pub struct Encoder {
     config: SourceConfig,
+    /// One for all passes, as a task has one for all its connections.
+    compiler: Compiler,
     chain: Chain,
     last_commit: Option<u64>,
 }
@@ -63,6 +65,11 @@ impl Encoder {
     /// For a stream that goes on at `last_commit`.
     pub fn new(config: SourceConfig, chain: Chain, last_commit: Option<u64>) -> Self {
         Self {
+            compiler: Compiler {
+                filter: config.filter.clone(),
+                records: config.records.clone(),
+                schemas: Schemas::default(),
+            },
             config,
             chain,
             last_commit,
@@ -78,10 +85,6 @@ impl Encoder {
             task: 0,
         };
         let builder = Builder::new(config.records.clone(), &identity, &Metrics::default());
-        let compiler = Compiler {
-            filter: config.filter.clone(),
-            records: config.records.clone(),
-        };
         let position = Position {
             lsn_commit: self.last_commit,
             ..Position::default()
@@ -91,7 +94,7 @@ impl Encoder {
             bytes_max: TaskContext::new("bench", 0).limits.batch_bytes_max,
         };
         let partition = offset::partition(&config.records.prefix);
-        Transactions::new(compiler, builder, position, limits, partition)
+        Transactions::new(self.compiler.clone(), builder, position, limits, partition)
     }
 
     /// Decodes and encodes all of it, showing each record as it would go to the producer; answers how many there were.

@@ -9,7 +9,7 @@ use rowtide_api::{Error, ResultExt, failpoint};
 use super::catalogue::{self, Published, Structures, TableRow};
 use super::config::{SnapshotMode, SourceConfig};
 use super::offset::{Identity, Position, SnapshotState, lsn_text};
-use super::replication::relations::{Compiler, snapshot_relation};
+use super::replication::relations::{Compiler, Schemas, snapshot_relation};
 use super::slot::{self, Begin, Lifetime, SlotRow, System};
 use super::{publication, snapshot};
 use crate::connection::copy_both::Stream;
@@ -258,6 +258,7 @@ pub fn check_types(
     let compiler = Compiler {
         filter: config.filter.clone(),
         records: config.records.clone(),
+        schemas: Schemas::default(),
     };
     let mut problems = Vec::new();
     for table in tables {

@@ -18,7 +18,7 @@ use super::attach::{self, Attached, Next};
 use super::config::{SnapshotMode, SourceConfig};
 use super::offset::{self, Position};
 use super::record::{Builder, Identity};
-use super::replication::relations::Compiler;
+use super::replication::relations::{Compiler, Schemas};
 use super::replication::session::{self, Handle, Received};
 use super::replication::transaction::{BatchLimits, Outcome, Transactions};
 use super::slot::System;
@@ -124,6 +124,7 @@ impl PostgresTask {
             compiler: Compiler {
                 filter: config.filter.clone(),
                 records: config.records.clone(),
+                schemas: Schemas::default(),
             },
             limits: BatchLimits {
                 records_max: config.stream.batch_records_max,

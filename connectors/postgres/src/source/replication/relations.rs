@@ -1,6 +1,7 @@
 //! Sans-I/O: tables of the stream and the plan of each: which column goes where, and how (PG-046 to PG-048).
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rowtide_api::{Error, Kind, Schema, Text, Value};
 
@@ -74,6 +75,30 @@ pub struct Compiler {
     pub filter: Arc<Filter>,
     /// Names and placeholders.
     pub records: Arc<RecordSettings>,
+    /// Schemas made before.
+    pub schemas: Schemas,
+}
+
+/// The newest schema of each name. A table that is announced again, as after every lost connection, keeps the very
+/// schemas it had: whoever compiled one finds it by its address, without comparing the whole of it per record.
+#[derive(Debug, Clone, Default)]
+pub struct Schemas(Arc<Mutex<HashMap<Arc<str>, Arc<Schema>>>>);
+
+impl Schemas {
+    /// The same schema as before, if it is equal.
+    fn keep(&self, schema: Arc<Schema>) -> Arc<Schema> {
+        let Some(name) = schema.name.clone() else {
+            return schema;
+        };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&name) {
+            Some(before) if *before == schema => before.clone(),
+            _ => {
+                known.insert(name, schema.clone());
+                schema
+            }
+        }
+    }
 }
 
 struct Draft<'a> {
@@ -127,6 +152,7 @@ impl Compiler {
             .optional()
             .name(self.schema_name(&topic, "Value"))
             .build();
+        let value_schema = self.schemas.keep(value_schema);
         let envelope_name = self.schema_name(&topic, "Envelope");
         let key_plan = self.key_plan(&topic, relation, &key, &columns, &schemas);
         let covers = |name: &Arc<str>| {
@@ -141,7 +167,7 @@ impl Compiler {
             name: relation.name.clone(),
             topic,
             key: key_plan,
-            envelope_schema: envelope::schema(&envelope_name, &value_schema),
+            envelope_schema: self.schemas.keep(envelope::schema(&envelope_name, &value_schema)),
             value_schema,
             columns: columns.into(),
             fields,
@@ -243,10 +269,11 @@ impl Compiler {
         }
         let slots = placed.iter().map(|(slot, _)| *slot).collect();
         let fields = placed.into_iter().map(|(_, field)| field);
+        let schema = Schema::structure(fields)
+            .name(self.schema_name(topic, "Key"))
+            .build();
         Some(KeyPlan {
-            schema: Schema::structure(fields)
-                .name(self.schema_name(topic, "Key"))
-                .build(),
+            schema: self.schemas.keep(schema),
             slots,
         })
     }

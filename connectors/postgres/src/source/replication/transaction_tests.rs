@@ -8,6 +8,7 @@ use rowtide_api::Value;
 use rowtide_api::context::Metrics;
 use rowtide_api::record::Record;
 
+use super::super::relations::Schemas;
 use super::pgoutput::RelationColumn;
 use super::pgoutput::encode::{self, Col};
 use super::*;
@@ -129,12 +130,39 @@ fn stream(settings: &Arc<RecordSettings>, position: Position, records_max: usize
     let compiler = Compiler {
         filter: Arc::new(Filter::new(&lists).unwrap()),
         records: settings.clone(),
+        schemas: Schemas::default(),
     };
     let limits = BatchLimits {
         records_max,
         bytes_max: 1 << 20,
     };
     Transactions::new(compiler, builder(settings), position, limits, partition("p"))
+}
+
+/// A table announced again keeps the very schemas it had, also on another connection; an altered one gets its own.
+#[test]
+fn an_equal_schema_is_the_same_schema() {
+    let settings = settings(|_| {});
+    let lists = FilterLists {
+        table_include: "public.users".into(),
+        ..FilterLists::default()
+    };
+    let compiler = Compiler {
+        filter: Arc::new(Filter::new(&lists).unwrap()),
+        records: settings,
+        schemas: Schemas::default(),
+    };
+    let first = compiler.compile(&users(b'd'), &catalogue()).unwrap();
+    let again = compiler.clone().compile(&users(b'd'), &catalogue()).unwrap();
+    let key = |plan: &TablePlan| plan.key.as_ref().unwrap().schema.clone();
+    assert!(Arc::ptr_eq(&first.envelope_schema, &again.envelope_schema));
+    assert!(Arc::ptr_eq(&first.value_schema, &again.value_schema));
+    assert!(Arc::ptr_eq(&key(&first), &key(&again)));
+    let mut altered = users(b'd');
+    altered.columns.pop();
+    let altered = compiler.compile(&altered, &catalogue()).unwrap();
+    assert!(!Arc::ptr_eq(&first.envelope_schema, &altered.envelope_schema));
+    assert_eq!(altered.fields, 2);
 }
 
 fn start() -> Position {

@@ -8,13 +8,14 @@ use crate::identifier::TableName;
 use crate::source::catalogue::Structures;
 use crate::source::filter::{Filter, FilterLists};
 use crate::source::replication::pgoutput::{Relation, RelationColumn};
-use crate::source::replication::relations::Compiler;
+use crate::source::replication::relations::{Compiler, Schemas};
 use crate::source::replication::transaction::tests::{builder, settings};
 
 fn plan(table: &str) -> Arc<TablePlan> {
     let compiler = Compiler {
         filter: Arc::new(Filter::new(&FilterLists::default()).unwrap()),
         records: settings(|_| {}),
+        schemas: Schemas::default(),
     };
     let column = |name: &str, type_oid, identity| RelationColumn {
         identity,
