@@ -87,6 +87,8 @@ pub trait SourceTask: Send + 'static {
     fn poll(&mut self) -> impl Future<Output = Result<Option<SourceBatch>, Error>> + Send;
 
     /// `offset` of `partition` is durable, exactly this one: everything up to it may be released upstream.
+    ///
+    /// Tells, and does not wait: what blocks here blocks a thread of the worker, and nothing can take that back.
     fn committed(&mut self, partition: &SourcePartition, offset: &SourceOffset);
 
     /// Frees sockets, slots, threads.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rowtide_api::config::{Config, Definition, Key, Reader};
@@ -92,12 +92,6 @@ impl SourceConnector for Source {
     }
 }
 
-/// A `committed` that hangs blocks its thread: nothing can take it back but this, at the end of the test.
-fn blocked() -> &'static (Mutex<bool>, Condvar) {
-    static BLOCKED: OnceLock<(Mutex<bool>, Condvar)> = OnceLock::new();
-    BLOCKED.get_or_init(Default::default)
-}
-
 impl SourceTask for SourceRun {
     async fn poll(&mut self) -> Result<Option<SourceBatch>, Error> {
         self.settings.call("poll").await;
@@ -106,13 +100,7 @@ impl SourceTask for SourceRun {
         Ok(Some(batch("a", self.next - 1, self.next)))
     }
 
-    fn committed(&mut self, _: &SourcePartition, _: &SourceOffset) {
-        if &*self.settings.hangs_in == "committed" {
-            let (freed, changed) = blocked();
-            let held = changed.wait_while(freed.lock().unwrap(), |freed| !*freed);
-            drop(held);
-        }
-    }
+    fn committed(&mut self, _: &SourcePartition, _: &SourceOffset) {}
 
     async fn stop(self) -> Result<(), Error> {
         self.settings.call("stop").await;
@@ -333,41 +321,4 @@ async fn a_call_that_hangs_harms_no_neighbour_and_no_shutdown() {
     herder.shutdown().await;
     // All connectors stop together: one deadline holds for all of them.
     assert!(begun.elapsed() <= SHUTDOWN + DROPPING, "{:?}", begun.elapsed());
-}
-
-/// `committed` is no future: a source that hangs there holds a thread. Neighbours have the others.
-#[test]
-fn a_source_that_hangs_in_committed_harms_no_neighbour_and_no_shutdown() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(3)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        tokio::spawn(async {
-            let kafka = MemoryKafka::new();
-            kafka.create_topic(TOPIC, 1);
-            let herder = herder(&kafka).await;
-            herder
-                .create("writer", source("writer", "nothing"), TargetState::Started)
-                .await
-                .unwrap();
-            herder
-                .create("reader", sink("reader", "nothing"), TargetState::Started)
-                .await
-                .unwrap();
-            harms_nobody(
-                &herder,
-                &kafka,
-                "source-committed",
-                source("source-committed", "committed"),
-            )
-            .await;
-            timeout(6 * SHUTDOWN, herder.shutdown()).await.expect("it stops");
-        })
-        .await
-        .unwrap();
-    });
-    *blocked().0.lock().unwrap() = true;
-    blocked().1.notify_all();
 }
