@@ -61,6 +61,20 @@ fn a_wrong_password_names_user_password_and_keys() {
     );
 }
 
+/// CN-048: the task says why; the worker and its other connectors live on.
+#[test]
+fn a_database_that_does_not_exist_is_named_with_its_key() {
+    let place = published("badbase");
+    place.create("good", &place.source(&[]));
+    place.worker.await_running("good");
+    let elsewhere = place.source(&[("database.dbname", "nobody_made_this")]);
+    let saying = ["nobody_made_this", "database.dbname", "3D000"];
+    place.validate(&elsewhere, "database.dbname", &saying);
+    place.create("c", &elsewhere);
+    place.await_failed("c", &saying);
+    place.worker.await_running("good");
+}
+
 #[test]
 fn a_role_without_the_right_to_replicate_is_named_with_the_command() {
     let place = published("badright");

@@ -1,7 +1,6 @@
 //! The whole road on real servers, with the binary as users run it.
 
 mod avro;
-mod bad_input;
 mod cassandra;
 mod changes;
 mod flat;
