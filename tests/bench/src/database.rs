@@ -133,7 +133,8 @@ impl Database {
         let statement = shape.statement(&written.table, shape.rows(rows));
         self.sql.rows(&statement, doing).await?;
         // A transaction of its own ends the run: whatever else reaches the log, no commit at or behind `end` is another.
-        written.end = self.lsn().await?;
+        // Behind the position by one: the run's own last commit may end exactly there.
+        written.end = self.lsn().await? + 1;
         let table = &written.table;
         let last = format!("INSERT INTO {table} (id, first_name) VALUES (0, 'last')");
         self.sql.rows(&last, doing).await?;
