@@ -24,13 +24,15 @@ use context::{Group, Shared};
 use inbox::Inbox;
 
 /// Committed data only, from the start, and small prefetch queues: the engine holds what is unsettled, librdkafka little.
-pub(crate) const DEFAULTS: [(&str, &str); 9] = [
+pub(crate) const DEFAULTS: [(&str, &str); 10] = [
     ("isolation.level", "read_committed"),
     ("auto.offset.reset", "earliest"),
     // Unmoved partitions keep flowing through a rebalance.
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("queued.min.messages", "2000"),
     ("queued.max.messages.kbytes", "16384"),
+    // A full queue is looked at again this soon. The client's own second would bound a partition by one small queue a second.
+    ("fetch.queue.backoff.ms", "5"),
     ("fetch.message.max.bytes", "1048576"),
     ("allow.auto.create.topics", "false"),
     ("topic.metadata.refresh.interval.ms", "5000"),
