@@ -16,7 +16,7 @@ pub(super) struct Place {
 }
 
 /// Sets Apicurio's level, by its own curl.
-pub(super) const REGISTRY_LEVEL: [&str; 12] = [
+pub(super) const REGISTRY_LEVEL: [&str; 11] = [
     "curl",
     "-fsS",
     "-o",
@@ -28,7 +28,6 @@ pub(super) const REGISTRY_LEVEL: [&str; 12] = [
     "-d",
     "{\"compatibility\":\"BACKWARD\"}",
     "http://localhost:8080/apis/ccompat/v7/config",
-    "--noproxy=*",
 ];
 
 /// The superuser comes in without a password, everybody else by SCRAM, as in `compose/stack`. Every client comes from the
