@@ -51,6 +51,7 @@ package_of() {
     postgres15) echo postgresql-15 ;;
     postgres-user) echo postgresql-common ;;
     psql) echo postgresql-client-15 ;;
+    docker) echo docker.io ;;
     setsid | setpriv | flock) echo util-linux ;;
     *) echo "$1" ;;
   esac
