@@ -20,10 +20,10 @@ fn left_of(pid: u32) -> Vec<String> {
     let done = Command::new("docker")
         .args(["ps", "-a", "--format", format])
         .output()
-        .unwrap();
+        .expect("docker can be run");
     assert!(done.status.success());
     let prefix = format!("test-{pid}-");
-    let text = String::from_utf8(done.stdout).unwrap();
+    let text = String::from_utf8(done.stdout).expect("labels are text");
     text.lines()
         .filter(|label| label.starts_with(&prefix))
         .map(ToOwned::to_owned)

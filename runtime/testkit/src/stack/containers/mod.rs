@@ -129,9 +129,9 @@ impl Containers {
         self.await_ready(service);
     }
 
-    /// Runs SQL by the server's own psql; standard input is a file to it, as in the other form.
+    /// Runs SQL by the server's own psql.
     pub(super) fn sql(&self, user: &str, database: &str, statements: &str) -> Result<String, String> {
-        // By TCP from inside, where the rules of access are those of the outside.
+        // By TCP: while the image's entry point initialises, the server listens on its socket only.
         let psql = ["psql", "-h", "127.0.0.1", "-U", user, "-d", database];
         let mut command = self.exec("postgres", &psql);
         try_output(command.args(PSQL), Some(statements))

@@ -27,3 +27,15 @@ pub(super) fn rows(printed: &str) -> String {
     }
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::rows;
+
+    #[test]
+    fn rows_are_what_stands_below_each_heading() {
+        let printed = "Disabled Query paging.\n\n id | name\n----+------\n  1 |   a-\n  2 | null\n\n(2 rows)\n\n w\n---\n 7\n\n(1 rows)\n";
+        assert_eq!(rows(printed), "1\ta-\n2\tnull\n7\n");
+        assert_eq!(rows("\n id\n----\n\n(0 rows)\n"), "");
+    }
+}
