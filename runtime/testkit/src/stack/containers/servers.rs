@@ -40,6 +40,11 @@ host replication all all scram-sha-256
 ";
 const ACCESS_FILE: &str = "/etc/rowtide-pg_hba.conf";
 
+/// Cassandra acknowledges a write once its commit log is on disk, as in `compose/stack`: with the image's `periodic` a SIGKILL
+/// loses acknowledged writes, and a test could not tell that from a defect of the sink.
+const DURABLE: &str = "-Dcassandra.config.allow_system_properties=true -Dcassandra.settings.commitlog_sync=batch \
+    -Dcassandra.settings.commitlog_sync_period=0ms";
+
 /// Adapts a description to a port of this machine, and Postgres to these settings.
 ///
 /// # Panics
@@ -79,6 +84,7 @@ pub(super) fn place(name: &str, port: u16, postgres: Option<&str>, service: &mut
             (29092, text(&[("KAFKA_BOOTSTRAP", &format!("127.0.0.1:{port}"))]))
         }
         "cassandra" => {
+            set(service, "JVM_EXTRA_OPTS", DURABLE);
             let addresses = [
                 ("CASSANDRA_HOST", "127.0.0.1"),
                 ("CASSANDRA_PORT", &host_port),
