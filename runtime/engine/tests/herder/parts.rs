@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rowtide_api::Properties;
 use rowtide_api::context::Limits;
-use rowtide_api::erased::{ConverterRow, SourcePlugin};
+use rowtide_api::erased::{ConverterRow, SinkPlugin, SourcePlugin};
 use rowtide_engine::connector::chain::WorkerConverters;
 use rowtide_engine::connector::validation::Validator;
 use rowtide_engine::herder::{Herder, HerderHandle, WorkerParts};
@@ -21,7 +21,11 @@ use rowtide_testkit::fakes::MemoryLog;
 use rowtide_testkit::fakes::kafka::MemoryKafka;
 use tokio::task::JoinHandle;
 
+use crate::hanging;
 use crate::plugins::{Script, Scripted, Text, Timed};
+
+/// The time in which everything stops.
+pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
 
 pub(crate) struct SetClock(pub(crate) AtomicI64);
 
@@ -39,6 +43,7 @@ pub(crate) struct Stored {
     pub(crate) status: Arc<MemoryLog>,
     pub(crate) run: Arc<MemoryLog>,
     pub(crate) clock: Arc<SetClock>,
+    pub(crate) kafka: MemoryKafka,
 }
 
 impl Stored {
@@ -49,6 +54,7 @@ impl Stored {
             status: Arc::default(),
             run: Arc::default(),
             clock: Arc::new(SetClock(AtomicI64::new(0))),
+            kafka: MemoryKafka::new(),
         }
     }
 
@@ -61,7 +67,12 @@ impl Stored {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let (board, _) = Board::new(statuses, clock.clone());
         let plugins = Plugins {
-            sources: vec![SourcePlugin::of::<Scripted>(), SourcePlugin::of::<Timed>()],
+            sources: vec![
+                SourcePlugin::of::<Scripted>(),
+                SourcePlugin::of::<Timed>(),
+                SourcePlugin::of::<hanging::Source>(),
+            ],
+            sinks: vec![SinkPlugin::of::<hanging::Sink>()],
             converters: vec![ConverterRow::of::<Text>()],
             ..Plugins::default()
         };
@@ -76,7 +87,7 @@ impl Stored {
                 converters,
                 overrides: |_, _| Vec::new(),
             },
-            kafka: Arc::new(MemoryKafka::new()),
+            kafka: Arc::new(self.kafka.clone()),
             clock,
             offsets: Arc::new(OffsetStore::open(self.offset.clone()).await.unwrap()),
             runs: Arc::new(tokio::sync::Mutex::new(
@@ -87,7 +98,7 @@ impl Stored {
             consumer: Properties::new(),
             flush_interval: Duration::from_millis(100),
             flush_timeout: Duration::from_secs(5),
-            shutdown_timeout: Duration::from_secs(5),
+            shutdown_timeout: SHUTDOWN,
             limits: Limits::default(),
             state_folder: None,
         };

@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rowtide_api::context::{Limits, Metrics, Progress};
-use rowtide_api::convert::{Converter, ConverterPlugin, Failure, Missing, Payload};
+use rowtide_api::convert::{Converter, Failure, Missing, Payload};
 use rowtide_api::data::{Blob, Datum, Text, Value};
-use rowtide_api::plugin::Plugin;
 use rowtide_api::record::{Headers, Record};
 use rowtide_api::sink::{Note, Partition, PutReport, SinkBatch, SinkTask};
 use rowtide_api::source::{SourceBatch, SourceTask, Unit};
@@ -59,18 +58,6 @@ impl Plain {
             }));
         }
         Ok(())
-    }
-}
-
-impl Plugin for Plain {
-    const CLASS: &'static str = "test.PlainConverter";
-    const ALIASES: &'static [&'static str] = &[];
-    type Config = ();
-}
-
-impl ConverterPlugin for Plain {
-    fn open((): ()) -> Result<Self, Error> {
-        Ok(Self::default())
     }
 }
 
@@ -240,6 +227,7 @@ pub(crate) struct Rig {
     pub(crate) metrics: Metrics,
     pub(crate) producer: Properties,
     pub(crate) limits: Limits,
+    pub(crate) commit_interval: Duration,
 }
 
 /// A worker that runs.
@@ -280,6 +268,7 @@ impl Rig {
             metrics: Metrics::default(),
             producer: Properties::new(),
             limits: Limits::default(),
+            commit_interval: FLUSH_INTERVAL,
         }
     }
 
@@ -379,7 +368,7 @@ impl Rig {
             progress: self.progress.clone(),
             counters: SinkCounters::new(&self.metrics),
             limits: self.limits,
-            commit_interval: FLUSH_INTERVAL,
+            commit_interval: self.commit_interval,
             commit_timeout: FLUSH_TIMEOUT,
             shutdown_timeout: SHUTDOWN,
             control,

@@ -365,3 +365,19 @@ async fn stopping_ends_in_time_and_commits_what_is_written_whatever_hangs() {
     running.stopped().await.unwrap();
     assert!(done.lock().unwrap().stopped);
 }
+
+/// RS-004: stopping commits what is settled, also when the sink is full at that moment.
+#[tokio::test(start_paused = true)]
+async fn stopping_while_a_put_waits_commits_what_is_settled() {
+    let mut rig = Rig::new();
+    // The first commit comes at once, the next one never: the second delivery is left to the stop.
+    rig.commit_interval = 3600 * SECOND;
+    rig.fill(0, 0, 12);
+    let sink = ScriptedSink::new([Put::Written, Put::Written, Put::Hangs]);
+    let done = sink.done.clone();
+    let running = rig.run_sink("one", sink);
+    until("a put waits", || done.lock().unwrap().puts.len() == 3).await;
+    assert!(rig.position(0) < Some(8), "the last commit is left to the stop");
+    running.stopped().await.unwrap();
+    assert_eq!(rig.position(0), Some(8));
+}

@@ -1,38 +1,31 @@
 //! A connector that hangs in any call harms nobody else, and the worker stops in time all the same.
 
-use std::collections::BTreeMap;
 use std::future::pending;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rowtide_api::config::{Config, Definition, Key, Reader};
-use rowtide_api::context::{Limits, TaskContext};
-use rowtide_api::erased::{ConverterRow, SinkPlugin, SourcePlugin};
+use rowtide_api::context::TaskContext;
+use rowtide_api::data::Datum;
 use rowtide_api::plugin::Plugin;
-use rowtide_api::sink::{Partition, PutReport, SinkBatch, SinkConnector, SinkTask};
-use rowtide_api::source::{SourceBatch, SourceConnector, SourceContext, SourceTask, TaskSpec};
+use rowtide_api::record::{Headers, Record};
+use rowtide_api::sink::{Note, Partition, PutReport, SinkBatch, SinkConnector, SinkTask};
+use rowtide_api::source::{SourceBatch, SourceConnector, SourceContext, SourceTask, TaskSpec, Unit};
 use rowtide_api::{Error, Properties, SourceOffset, SourcePartition};
-use rowtide_engine::connector::chain::WorkerConverters;
-use rowtide_engine::connector::validation::Validator;
-use rowtide_engine::herder::{Herder, HerderHandle, WorkerParts};
-use rowtide_engine::plugins::Plugins;
-use rowtide_engine::ports::Clock;
-use rowtide_engine::status::Board;
-use rowtide_engine::store::config::{ConfigStore, TargetState};
-use rowtide_engine::store::offset::OffsetStore;
-use rowtide_engine::store::run::RunStore;
-use rowtide_engine::store::status::{State, StatusStore};
+use rowtide_engine::herder::HerderHandle;
+use rowtide_engine::store::config::TargetState;
+use rowtide_engine::store::status::State;
 use rowtide_testkit::fakes::kafka::MemoryKafka;
-use rowtide_testkit::fakes::{FakeClock, MemoryLog};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use crate::rig::{FLUSH_INTERVAL, FLUSH_TIMEOUT, Plain, SHUTDOWN, TOPIC, batch};
+use crate::parts::{SHUTDOWN, Stored, until};
 
+const TOPIC: &str = "t";
 const HANGS_IN: Key<String> = Key::new("hangs.in", "The call that never returns.").default("nothing");
 
 #[derive(Clone)]
-struct Settings {
+pub(crate) struct Settings {
     hangs_in: Arc<str>,
 }
 
@@ -58,9 +51,9 @@ impl Settings {
 }
 
 /// Writes one record after another until it hangs.
-struct Source(Settings);
+pub(crate) struct Source(Settings);
 
-struct SourceRun {
+pub(crate) struct SourceRun {
     settings: Settings,
     next: i64,
 }
@@ -97,7 +90,21 @@ impl SourceTask for SourceRun {
         self.settings.call("poll").await;
         sleep(Duration::from_millis(20)).await;
         self.next += 1;
-        Ok(Some(batch("a", self.next - 1, self.next)))
+        let record = Record {
+            topic: TOPIC.into(),
+            partition: Some(0),
+            timestamp_ms: None,
+            key: Datum::NULL,
+            value: Datum::text(self.next.to_string()),
+            headers: Headers::default(),
+        };
+        Ok(Some(SourceBatch {
+            partition: SourcePartition::new().with("lane", "a"),
+            records: vec![record],
+            rejected: Vec::new(),
+            resume_at: Some(SourceOffset::new().with("n", self.next)),
+            unit: Unit::Whole,
+        }))
     }
 
     fn committed(&mut self, _: &SourcePartition, _: &SourceOffset) {}
@@ -108,9 +115,10 @@ impl SourceTask for SourceRun {
     }
 }
 
-struct Sink(Settings);
+/// Takes every record until it hangs.
+pub(crate) struct Sink(Settings);
 
-struct SinkRun(Settings);
+pub(crate) struct SinkRun(Settings);
 
 impl Plugin for Sink {
     const CLASS: &'static str = "test.CountingSinkConnector";
@@ -132,7 +140,7 @@ impl SinkConnector for Sink {
 }
 
 impl SinkTask for SinkRun {
-    async fn assigned(&mut self, _: &[(Partition, Option<rowtide_api::sink::Note>)]) -> Result<(), Error> {
+    async fn assigned(&mut self, _: &[(Partition, Option<Note>)]) -> Result<(), Error> {
         self.0.call("assigned").await;
         Ok(())
     }
@@ -153,48 +161,6 @@ impl SinkTask for SinkRun {
         self.0.call("stop").await;
         Ok(())
     }
-}
-
-async fn herder(kafka: &MemoryKafka) -> HerderHandle {
-    let clock: Arc<dyn Clock> = Arc::new(FakeClock::at(1_700_000_000_000));
-    let converter = |role: &str| (format!("{role}.converter"), Plain::CLASS);
-    let plugins = Plugins {
-        sources: vec![SourcePlugin::of::<Source>()],
-        sinks: vec![SinkPlugin::of::<Sink>()],
-        converters: vec![ConverterRow::of::<Plain>()],
-        ..Plugins::default()
-    };
-    let converters = WorkerConverters {
-        properties: Properties::from_iter([converter("key"), converter("value"), converter("header")]),
-        defaults: Properties::new(),
-    };
-    let (board, _writer) = Board::new(
-        StatusStore::new(Arc::new(MemoryLog::new()), "test:1"),
-        clock.clone(),
-    );
-    let parts = WorkerParts {
-        validator: Validator {
-            plugins,
-            converters,
-            overrides: |_, _| Vec::new(),
-        },
-        kafka: Arc::new(kafka.clone()),
-        clock,
-        offsets: Arc::new(OffsetStore::open(Arc::new(MemoryLog::new())).await.unwrap()),
-        runs: Arc::new(tokio::sync::Mutex::new(
-            RunStore::open(Arc::new(MemoryLog::new())).await.unwrap(),
-        )),
-        board,
-        producer: Properties::new(),
-        consumer: Properties::new(),
-        flush_interval: FLUSH_INTERVAL,
-        flush_timeout: FLUSH_TIMEOUT,
-        shutdown_timeout: SHUTDOWN,
-        limits: Limits::default(),
-        state_folder: None,
-    };
-    let configs = ConfigStore::open(Arc::new(MemoryLog::new())).await.unwrap();
-    Herder::start(parts, configs, BTreeMap::new()).0
 }
 
 fn source(name: &str, hangs_in: &str) -> Properties {
@@ -241,17 +207,6 @@ fn state(herder: &HerderHandle, name: &str) -> Option<State> {
         .tasks
         .get(&0)
         .map(|task| task.status.state)
-}
-
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let all = async {
-        while !holds() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), all)
-        .await
-        .unwrap_or_else(|_| panic!("{what} did not happen"));
 }
 
 /// Neighbours write and read on while it hangs, while it is restarted and while it is deleted.
@@ -303,9 +258,9 @@ async fn harms_nobody(herder: &HerderHandle, kafka: &MemoryKafka, name: &str, co
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_hangs_harms_no_neighbour_and_no_shutdown() {
-    let kafka = MemoryKafka::new();
-    kafka.create_topic(TOPIC, 1);
-    let herder = herder(&kafka).await;
+    let stored = Stored::new();
+    stored.kafka.create_topic(TOPIC, 1);
+    let (herder, _) = stored.start(&Arc::default()).await;
     herder
         .create("writer", source("writer", "nothing"), TargetState::Started)
         .await
@@ -315,7 +270,7 @@ async fn a_call_that_hangs_harms_no_neighbour_and_no_shutdown() {
         .await
         .unwrap();
     for (name, config) in hanging() {
-        harms_nobody(&herder, &kafka, &name, config).await;
+        harms_nobody(&herder, &stored.kafka, &name, config).await;
     }
     let begun = Instant::now();
     herder.shutdown().await;
