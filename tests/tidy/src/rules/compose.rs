@@ -308,6 +308,7 @@ fn placeholders(text: &str) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::sample;
 
     const GOOD: &str = "
 services:
@@ -341,11 +342,7 @@ volumes:
     }
 
     fn broken(from: &str, to: &str) -> String {
-        let text = GOOD.replacen(from, to, 1);
-        assert_ne!(text, GOOD, "the sample holds {from}");
-        let found = breaches(&text, &facts());
-        assert_eq!(found.len(), 1, "{found:?}");
-        found[0].what.clone()
+        sample::broken(GOOD, from, to, |text| breaches(text, &facts()))
     }
 
     #[test]

@@ -196,6 +196,7 @@ pub fn is_pinned(image: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::sample;
 
     const GOOD: &str = "# comment\nFROM rust:1.95.0-slim AS build\nRUN apt-get update \\\n && apt-get install -y --no-x make g++ \\\n && rm -rf x\n\
                         COPY src src\nFROM debian:12.1-slim AS app\nUSER 7\nCOPY --from=build /a /b\nCOPY conf/a b\n";
@@ -209,11 +210,7 @@ mod tests {
     }
 
     fn broken(from: &str, to: &str) -> String {
-        let text = GOOD.replace(from, to);
-        assert_ne!(text, GOOD, "the sample holds {from}");
-        let found = breaches(&text, &facts());
-        assert_eq!(found.len(), 1, "{found:?}");
-        found[0].what.clone()
+        sample::broken(GOOD, from, to, |text| breaches(text, &facts()))
     }
 
     #[test]

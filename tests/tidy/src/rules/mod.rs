@@ -9,6 +9,8 @@ pub mod hygiene;
 pub mod licences;
 pub mod manifest;
 pub mod names;
+#[cfg(test)]
+mod sample;
 pub mod sans_io;
 pub mod size;
 pub mod style;
