@@ -32,6 +32,9 @@ pub const STREAMING: [&str; 13] = [
 /// Points of a state file that is compacted.
 pub const COMPACTION: [&str; 2] = ["state.before_rename", "state.renamed"];
 
+/// Points on a partition's way from one member of a sink's group to another, in the order of losing and gaining it.
+pub const REBALANCE: [&str; 4] = ["sink.revoking", "sink.let_go", "sink.released", "sink.assigned"];
+
 /// Points on the way from a scheduled source to Postgres.
 pub const INGESTION: [&str; 6] = [
     "run.started",
@@ -71,7 +74,14 @@ mod tests {
         for folder in ["connectors", "runtime", "schemas"] {
             points(&root.join(folder), &mut found);
         }
-        let listed = [&BEFORE_STREAMING[..], &STREAMING, &COMPACTION, &INGESTION].concat();
+        let listed = [
+            &BEFORE_STREAMING[..],
+            &STREAMING,
+            &COMPACTION,
+            &REBALANCE,
+            &INGESTION,
+        ]
+        .concat();
         assert_eq!(found, listed.iter().map(|point| (*point).to_owned()).collect());
     }
 }

@@ -353,10 +353,13 @@ impl Worker {
                     Some(done) => done?,
                     None => return Err(self.drop_task("taking its partitions")),
                 }
+                failpoint::hit("sink.assigned");
             }
             ConsumerEvent::Revoked(revocation) => {
                 let deadline = Instant::now() + self.parts.commit_timeout + REVOKED_WAIT;
+                failpoint::hit("sink.revoking");
                 self.give_up(&revocation.partitions, Some(deadline)).await?;
+                failpoint::hit("sink.released");
                 // Dropping the revocation lets the partitions go: everything of theirs is committed or given up.
                 drop(revocation);
             }
@@ -399,6 +402,7 @@ impl Worker {
         };
         outcome = outcome.and(self.settle_last(partitions));
         if let Some(deadline) = commit_until {
+            failpoint::hit("sink.let_go");
             self.commit_now(deadline.min(Instant::now() + self.parts.commit_timeout))
                 .await;
         }

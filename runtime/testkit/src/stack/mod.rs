@@ -208,7 +208,7 @@ impl Stack {
     /// # Panics
     /// As there.
     pub fn sql_on(&self, server: &str, database: &str, statements: &str) -> String {
-        self.run_sql(server, database, statements)
+        self.try_sql_on(server, database, statements)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -217,10 +217,14 @@ impl Stack {
     /// # Errors
     /// What `psql` says when a statement fails, or nobody is there.
     pub fn try_sql(&self, database: &str, statements: &str) -> Result<String, String> {
-        self.run_sql("PG", database, statements)
+        self.try_sql_on("PG", database, statements)
     }
 
-    fn run_sql(&self, server: &str, database: &str, statements: &str) -> Result<String, String> {
+    /// As [`Stack::try_sql`], on the server whose addresses begin with `server`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_sql_on(&self, server: &str, database: &str, statements: &str) -> Result<String, String> {
         let of = |what: &str| self.get(&format!("{server}_{what}"));
         match &self.servers {
             Servers::Processes { .. } => {

@@ -2,7 +2,8 @@
 //! what committed, each key's changes in their order.
 
 use rowtide_crash::model::{History, Noted};
-use rowtide_testkit::stack::Stack;
+
+use crate::rig::Rig;
 
 /// Every image of every row gets a number of its own. Rows of one key are ordered by `seq`: a second change of a row waits
 /// for the first one's lock before its trigger runs.
@@ -27,10 +28,10 @@ create trigger numbered before insert or update on ledger for each row execute f
 create trigger noted after insert or update or delete on ledger for each row execute function noted();";
 
 /// Reads it.
-pub(crate) fn read(stack: &Stack, database: &str) -> History {
+pub(crate) fn read(rig: &Rig) -> History {
     let mut history = History::new();
-    let rows = stack.sql(
-        database,
+    let rows = rig.sql(
+        &rig.name,
         "select seq, xid, op, id, version from history order by seq",
     );
     for row in rows.lines() {
@@ -51,7 +52,7 @@ pub(crate) fn read(stack: &Stack, database: &str) -> History {
 }
 
 /// The newest change noted so far.
-pub(crate) fn newest(stack: &Stack, database: &str) -> u64 {
-    let text = stack.sql(database, "select coalesce(max(seq), 0) from history");
+pub(crate) fn newest(rig: &Rig) -> u64 {
+    let text = rig.sql(&rig.name, "select coalesce(max(seq), 0) from history");
     text.trim().parse().expect("a sequence")
 }

@@ -10,7 +10,7 @@ use rowtide_testkit::stack::Stack;
 use rowtide_testkit::worker::{Worker, eventually};
 
 use crate::kills::Victim;
-use crate::{alone, say};
+use crate::{SHORT_SESSION, alone, say};
 
 /// Users in each run.
 const USERS: usize = 40;
@@ -75,8 +75,8 @@ fn create(worker: &Worker, stack: &Stack, name: &str, url: &str) {
             ("primary.key.fields", "id"),
             ("schema.evolution", "basic"),
             ("collection.name.format", "created_users"),
-            ("consumer.override.session.timeout.ms", "2000"),
-            ("consumer.override.heartbeat.interval.ms", "500"),
+            SHORT_SESSION[0],
+            SHORT_SESSION[1],
         ],
     );
 }

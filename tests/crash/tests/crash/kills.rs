@@ -28,6 +28,8 @@ pub(crate) struct Victim {
     pub(crate) worker: Worker,
     pub(crate) dice: Dice,
     pub(crate) kills: usize,
+    /// Tells it from another one.
+    name: &'static str,
 }
 
 impl Victim {
@@ -36,7 +38,15 @@ impl Victim {
             worker,
             dice: Dice(42),
             kills: 0,
+            name: "worker",
         }
+    }
+
+    /// One of several.
+    pub(crate) fn named(self, name: &'static str) -> Self {
+        // Several throw dice of their own.
+        let dice = Dice(self.dice.0 + name.bytes().map(u64::from).sum::<u64>());
+        Self { name, dice, ..self }
     }
 
     /// SIGKILL, some time after `millis` milliseconds.
@@ -49,7 +59,7 @@ impl Victim {
     pub(crate) fn kill(&mut self, why: &str) {
         self.worker.kill();
         self.kills += 1;
-        say(&format!("kill {}: {why}", self.kills));
+        say(&format!("kill {} of {}: {why}", self.kills, self.name));
     }
 
     /// Starts the worker, which must not run, and waits until it dies at `point`, reached for the time after `passes`

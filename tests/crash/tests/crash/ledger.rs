@@ -1,28 +1,23 @@
 //! Postgres → Kafka → Cassandra with a ledger under load, while everything is killed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rowtide_crash::check::{Outcome, check};
 use rowtide_crash::model::Sample;
 use rowtide_crash::points::{BEFORE_STREAMING, COMPACTION, STREAMING};
 use rowtide_testkit::rest::call;
-use rowtide_testkit::stack::Stack;
 use rowtide_testkit::worker::{Worker, eventually};
 use serde_json::{Map, Value, json};
 
 use crate::kills::Victim;
+use crate::rig::{LEDGER, Rig, WRITERS};
 use crate::topic::Reader;
 use crate::{alone, history, say};
 
-/// Rows before the connector exists: two batches of a snapshot.
-const ROWS: u64 = 4000;
 const PARTITIONS: i32 = 3;
-/// Sessions that write at the same time.
-const WRITERS: u64 = 2;
 
 /// At most this many records may repeat after a kill. The stored offset covers all that was acknowledged at the last flush,
 /// so what repeats was sent after it: what the source sends in one `offset.flush.interval.ms` (0.2 s here) and one write of
@@ -31,147 +26,9 @@ const WRITERS: u64 = 2;
 /// lost offset would repeat the whole log, which is far longer (asserted).
 const REPEATED_MAX: usize = 5000;
 
-struct Ledger {
-    stack: Arc<Stack>,
-    name: String,
-}
-
-impl Ledger {
-    fn new() -> Self {
-        let stack = Arc::new(Stack::own(&["postgres", "kafka", "cassandra"]));
-        let name = format!("ledger{}", std::process::id());
-        stack.sql("postgres", &format!("create database {name}"));
-        // As little WAL as the server can keep: what the slot does not hold is gone soon.
-        stack.sql(
-            "postgres",
-            "alter system set max_wal_size = '64MB'; alter system set min_wal_size = '32MB'; select pg_reload_conf();",
-        );
-        stack.sql(&name, history::TABLES);
-        stack.sql(
-            &name,
-            &format!(
-                "insert into ledger (id, body, note) \
-                 select g, repeat(md5(g::text), 100), 'snapshot' from generate_series(1, {ROWS}) g;"
-            ),
-        );
-        stack.cql(&format!(
-            "create keyspace {name} with replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}; \
-             create table {name}.ledger (id bigint primary key, version bigint, body text, note text);"
-        ));
-        Self { stack, name }
-    }
-
-    fn topic(&self) -> String {
-        format!("{}.public.ledger", self.name)
-    }
-
-    fn source(&self) -> Value {
-        let get = |key: &str| self.stack.get(key);
-        json!({
-            "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
-            "database.hostname": get("PG_HOST"),
-            "database.port": get("PG_PORT"),
-            "database.user": get("PG_USER"),
-            "database.password": "x",
-            "database.dbname": self.name,
-            "topic.prefix": self.name,
-            "plugin.name": "pgoutput",
-            "slot.name": self.name,
-            "publication.name": self.name,
-            "table.include.list": "public.ledger",
-        })
-    }
-
-    fn sink(&self) -> Value {
-        let get = |key: &str| self.stack.get(key);
-        let topic = self.topic();
-        let table = format!("topic.{topic}.{}.ledger", self.name);
-        let mut config = json!({
-            "connector.class": "com.datastax.oss.kafka.sink.CassandraSinkConnector",
-            "topics": topic,
-            "contactPoints": get("CASSANDRA_HOST"),
-            "port": get("CASSANDRA_PORT"),
-            "loadBalancing.localDc": get("CASSANDRA_DC"),
-            // A killed member has to leave the group soon, or the sink waits out every kill.
-            "consumer.override.session.timeout.ms": "2000",
-            "consumer.override.heartbeat.interval.ms": "500",
-        });
-        let mapping = "id=value.id, version=value.version, body=value.body, note=value.note";
-        config[format!("{table}.mapping")] = mapping.into();
-        config[format!("{table}.inputFormat")] = "debezium".into();
-        config
-    }
-
-    /// Creates a connector; whether it exists now. The worker may die meanwhile, and is asked again later.
-    fn create(worker: &Worker, name: &str, config: &Value) -> bool {
-        let body = json!({ "name": name, "config": config }).to_string();
-        call(&worker.address, "POST", "/connectors", Some(&body))
-            .is_ok_and(|answer| matches!(answer.status, 201 | 409))
-    }
-
-    /// One round of a writer: plain changes that leave a TOASTed column alone, a change of it, a key change (which touches
-    /// it: under the default replica identity nobody else could know its value), a deletion, a deletion with reinsertion, a
-    /// rollback and one to a savepoint, a long transaction whose early changes commit late, and rows of the snapshot that go.
-    fn round(writer: u64, round: u64) -> String {
-        let first = 1_000_000 * (writer + 1);
-        let id = first + round * 10;
-        format!(
-            "insert into ledger (id, body, note) select g, repeat(md5(g::text), 100), 'r{round}' from generate_series({id}, {id} + 4) g; \
-             update ledger set note = 'u{round}' where id % 97 = {} and id % {WRITERS} = {writer} and id < 10000; \
-             update ledger set body = repeat(md5('b{writer}{round}'), 90) where id = {id}; \
-             begin; update ledger set note = 'before' where id = {id} + 1; \
-               update ledger set id = -{id}, body = body || 'k' where id = {id} + 1; update ledger set note = null where id = -{id}; commit; \
-             delete from ledger where id = {id} + 2; \
-             begin; delete from ledger where id = {id} + 3; \
-               insert into ledger (id, body, note) values ({id} + 3, 'again', 'r{round}'); commit; \
-             begin; update ledger set note = 'never' where id < 50; rollback; \
-             begin; update ledger set note = 'early' where id = {id} + 4; select pg_sleep(0.02); \
-               update ledger set note = 'hot{writer}{round}' where id = 1 + {round} % 5; \
-               savepoint s; delete from ledger where id = {id} + 4; rollback to s; \
-               update ledger set note = 'late' where id = {id} + 4; commit; \
-             delete from ledger where id = {first} + {} * 10; \
-             delete from ledger where id = 1000 + {writer} * 1500 + {round};\n",
-            round % 97,
-            round / 2
-        )
-    }
-
-    /// Writes rounds until told to stop; Postgres may go away and come back.
-    fn load(&self, writer: u64, stop: Arc<AtomicBool>) -> JoinHandle<u64> {
-        let (stack, name) = (self.stack.clone(), self.name.clone());
-        thread::spawn(move || {
-            let mut round = 0;
-            while !stop.load(Ordering::Relaxed) {
-                // A round that was cut off is not repeated: what of it committed, Postgres has noted.
-                let written = stack.try_sql(&name, &Self::round(writer, round));
-                round += 1;
-                thread::sleep(Duration::from_millis(if written.is_ok() { 60 } else { 300 }));
-            }
-            round
-        })
-    }
-
-    /// How many rows Postgres has, and the rows that differ.
-    fn compare(&self) -> (usize, Vec<String>) {
-        let rows = |text: String| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
-        let columns = "select id, version, note, body from";
-        let cassandra = rows(self.stack.cql(&format!("{columns} {}.ledger;", self.name)));
-        let postgres = rows(self.stack.sql(&self.name, &format!("{columns} ledger")));
-        let named = cassandra.symmetric_difference(&postgres).map(|row| {
-            let side = if postgres.contains(row) {
-                "Postgres"
-            } else {
-                "Cassandra"
-            };
-            format!("only in {side}: {}", row.chars().take(60).collect::<String>())
-        });
-        (postgres.len(), named.take(20).collect())
-    }
-}
-
 /// The ledger, what is killed, and what was seen at each kill.
 struct Run {
-    ledger: Ledger,
+    rig: Rig,
     victim: Victim,
     reader: Reader,
     samples: Vec<Sample>,
@@ -180,8 +37,7 @@ struct Run {
 impl Run {
     /// After each kill: what the slot has confirmed, then where the topic ends. And the server recycles what WAL it may.
     fn sample(&mut self) {
-        let stack = &self.ledger.stack;
-        let confirmed = stack.sql(
+        let confirmed = self.rig.sql(
             "postgres",
             "select coalesce(max(confirmed_flush_lsn - '0/0'), 0) from pg_replication_slots",
         );
@@ -189,7 +45,7 @@ impl Run {
             confirmed: confirmed.trim().parse().expect("a position"),
             ends: self.reader.ends(),
         });
-        stack.sql("postgres", "select pg_switch_wal(); checkpoint;");
+        self.rig.sql("postgres", "select pg_switch_wal(); checkpoint;");
     }
 
     fn die_at(&mut self, point: &str, passes: u64, meanwhile: impl FnMut(&Worker)) {
@@ -205,7 +61,10 @@ impl Run {
 
     /// From nothing to the first streamed change. Answers the newest change noted when the slot existed.
     fn before_streaming(&mut self) -> u64 {
-        let mut missing = vec![("source", self.ledger.source()), ("sink", self.ledger.sink())];
+        let mut missing = vec![
+            ("source", self.rig.source(&["ledger"])),
+            ("sink", self.rig.sink(&[("ledger", &LEDGER)])),
+        ];
         let mut slot_seq = None;
         for point in BEFORE_STREAMING {
             if point == "postgres.snapshot_complete" {
@@ -216,13 +75,13 @@ impl Run {
             let passes = u64::from(point == "postgres.snapshot_batch");
             self.die_at(point, passes, |worker| {
                 if let Some((name, config)) = missing.last()
-                    && Ledger::create(worker, name, config)
+                    && Rig::create(worker, name, config)
                 {
                     missing.pop();
                 }
             });
             if point == "postgres.slot_created" {
-                slot_seq = Some(history::newest(&self.ledger.stack, &self.ledger.name));
+                slot_seq = Some(history::newest(&self.rig));
             }
         }
         slot_seq.expect("the slot was created")
@@ -233,7 +92,7 @@ impl Run {
             let passes = self.victim.dice.below(4);
             self.die_at(point, passes, |_| {});
             match index {
-                2 => self.restart("postgres"),
+                2 => self.restart(self.rig.postgres.0),
                 6 => self.restart("kafka"),
                 10 => self.restart("cassandra"),
                 _ if index % 2 == 1 => self.kill_within(300..1800),
@@ -255,21 +114,20 @@ impl Run {
         self.victim.worker.start();
         thread::sleep(Duration::from_millis(500));
         say(&format!("killing {service}"));
-        self.ledger.stack.kill(service);
+        self.rig.stack.kill(service);
         thread::sleep(Duration::from_millis(300));
-        self.ledger.stack.up(service);
+        self.rig.stack.up(service);
         self.victim.kill_within(500..1500);
         self.sample();
     }
 
     /// A connector that never runs, whose configuration is large: it makes the state file grow.
     fn padding(&self) -> Map<String, Value> {
-        let get = |key: &str| self.ledger.stack.get(key);
         let config = json!({
             "connector.class": "PostgresSink",
             "topics": "padding",
-            "connection.url": format!("jdbc:postgresql://{}:{}/postgres", get("PG_HOST"), get("PG_PORT")),
-            "connection.username": get("PG_USER"),
+            "connection.url": format!("jdbc:postgresql://{}:{}/postgres", self.rig.address("HOST"), self.rig.address("PORT")),
+            "connection.username": self.rig.address("USER"),
         });
         config.as_object().expect("an object").clone()
     }
@@ -296,26 +154,26 @@ fn pad(worker: &Worker, config: &Map<String, Value>, number: u64, exists: bool) 
 fn nothing_is_lost_whatever_is_killed() {
     let _turn = alone();
     let begun = Instant::now();
-    let ledger = Ledger::new();
-    let worker = Worker::new(ledger.stack.get("KAFKA_BOOTSTRAP"), "");
+    let rig = Rig::new();
+    let worker = Worker::new(rig.stack.get("KAFKA_BOOTSTRAP"), "");
     let reader = Reader::create(
-        ledger.stack.get("KAFKA_BOOTSTRAP"),
+        rig.stack.get("KAFKA_BOOTSTRAP"),
         &worker.registry,
-        &ledger.topic(),
+        &rig.topic("ledger"),
         PARTITIONS,
     );
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| ledger.load(writer, stop.clone()))
+        .map(|writer| rig.load(writer, stop.clone()))
         .collect();
     let mut run = Run {
-        ledger,
+        rig,
         victim: Victim::new(worker),
         reader,
         samples: Vec::new(),
     };
     let slot_seq = run.before_streaming();
-    let first_file = run.ledger.stack.sql(
+    let first_file = run.rig.sql(
         "postgres",
         "select pg_walfile_name(restart_lsn) from pg_replication_slots",
     );
@@ -334,15 +192,15 @@ fn nothing_is_lost_whatever_is_killed() {
     eventually(
         "rows that differ between Cassandra and Postgres",
         Duration::from_secs(180),
-        || (run.ledger.compare().1, Vec::new()),
+        || (run.rig.compare("ledger", &LEDGER).1, Vec::new()),
     );
-    let (rows, _) = run.ledger.compare();
+    let (rows, _) = run.rig.compare("ledger", &LEDGER);
     say(&format!(
         "{rows} rows equal, cell by cell, after {:?}",
         begun.elapsed()
     ));
     assert!(run.victim.kills >= 20 && rows > 1000);
-    let noted = history::read(&run.ledger.stack, &run.ledger.name);
+    let noted = history::read(&run.rig);
     let outcome = check(&noted, &run.reader.read(), slot_seq, &run.samples);
     report(&outcome, begun);
     assert_eq!(outcome.breaches.first(), None, "{:#?}", outcome.breaches);
@@ -352,7 +210,7 @@ fn nothing_is_lost_whatever_is_killed() {
         outcome.streamed > 2 * REPEATED_MAX,
         "the log is too short to tell a bounded repeat from a full one"
     );
-    let left = run.ledger.stack.sql(
+    let left = run.rig.sql(
         "postgres",
         &format!(
             "select count(*) from pg_ls_waldir() where name = '{}'; \

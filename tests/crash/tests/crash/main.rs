@@ -4,9 +4,17 @@ mod history;
 mod ingestion;
 mod kills;
 mod ledger;
+mod rebalance;
+mod rig;
 mod topic;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A member that was killed has to leave its group soon, or a sink waits out every kill.
+const SHORT_SESSION: [(&str, &str); 2] = [
+    ("consumer.override.session.timeout.ms", "2000"),
+    ("consumer.override.heartbeat.interval.ms", "500"),
+];
 
 /// One test at a time: each is as much as the machine can do.
 fn alone() -> MutexGuard<'static, ()> {
