@@ -10,8 +10,6 @@ mod binary;
 mod client_config;
 mod config;
 mod converter;
-#[cfg(test)]
-mod cross_tests;
 mod fixed_config;
 #[cfg(test)]
 pub(crate) mod fixtures;
