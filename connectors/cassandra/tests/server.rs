@@ -548,3 +548,78 @@ async fn revoking_leaves_nothing_in_flight() {
     assert!(count != bigint(5000), "revocation came too late to test anything");
     sink.task.stop().await.unwrap();
 }
+
+/// CS-033, CS-040: StringConverter's road: objects in text give rows, what is no object is rejected alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_holds_json_is_written_by_its_fields() {
+    let session = session(cluster()).await;
+    table(
+        &session,
+        "json_text",
+        "id bigint PRIMARY KEY, a text, n double, raw text",
+    )
+    .await;
+    let mapping = ("mapping", "id=key.id, a=value.name, n=value.size.cm, raw=value");
+    let mut sink = start(&properties(cluster(), "json_text", &[mapping]))
+        .await
+        .unwrap();
+    let datum = |json: &str| rowtide_api::Datum::new(Schema::optional_text(), json.into());
+    let row = |id: i64, value: &str| record(datum(&format!("{{\"id\":{id}}}")), datum(value));
+    let ann = r#"{"name": "ann", "size": {"cm": 170.5}}"#;
+    let report = sink
+        .written(vec![
+            row(1, ann),
+            row(2, "no object"),
+            row(3, r#"{"name":"bob","size":{"cm":180}}"#),
+        ])
+        .await;
+    assert_eq!((report.written, report.rejected.len()), (2, 1), "{report:?}");
+    assert_eq!(report.rejected[0].0, 1);
+    assert!(
+        report.rejected[0].1.reason.contains("no JSON object"),
+        "{report:?}"
+    );
+    let rows = cql(&session, "SELECT a, n, raw FROM json_text.t WHERE id = 1").await;
+    assert_eq!(
+        rows,
+        [vec![text("ann"), Some(CqlValue::Double(170.5)), text(ann)]]
+    );
+    let rows = cql(&session, "SELECT a, n FROM json_text.t WHERE id = 3").await;
+    assert_eq!(rows, [vec![text("bob"), Some(CqlValue::Double(180.0))]]);
+    sink.task.stop().await.unwrap();
+}
+
+/// CS-072: `ignore` counts and keeps the rows; `fail` ends the task with the way on, and writes nothing of the batch.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_truncate_never_empties_the_table_unasked() {
+    let session = session(cluster()).await;
+    table(&session, "truncated", PLAIN).await;
+    let source = Source::plain();
+    let truncate = || source.change("t", rowtide_api::Datum::NULL, Value::Null, Value::Null, 1024);
+    let mut sink = start(&properties(cluster(), "truncated", &[DEBEZIUM]))
+        .await
+        .unwrap();
+    let report = sink
+        .written(vec![source.row("c", 1, Some("x"), None, 1000), truncate()])
+        .await;
+    assert_eq!((report.written, report.skipped), (1, 1));
+    sink.task.stop().await.unwrap();
+
+    let fail = properties(cluster(), "truncated", &[DEBEZIUM, ("truncateMode", "fail")]);
+    let mut sink = start(&fail).await.unwrap();
+    let batch = vec![source.row("c", 2, Some("y"), None, 1016), truncate()];
+    let error = match sink.put(batch).await {
+        Err(error) => error,
+        Ok(end) => match end.await.unwrap() {
+            Settlement::Failed(error) => error,
+            end => panic!("{end:?}"),
+        },
+    };
+    assert!(!error.is_retriable());
+    for part in ["truncated.t was truncated", "truncateMode=ignore"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let ids = cql(&session, "SELECT id FROM truncated.t").await;
+    assert_eq!(ids, [vec![bigint(1)]]);
+    sink.task.stop().await.unwrap();
+}

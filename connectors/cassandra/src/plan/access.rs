@@ -9,6 +9,10 @@ use rowtide_api::{Kind, Schema, Value};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Images<'r> {
     pub(super) record: &'r SinkRecord,
+    /// The key as it came, before its text was read as JSON.
+    pub(super) key_whole: &'r Value,
+    /// The same of the value; of an envelope, the image.
+    pub(super) value_whole: &'r Value,
     /// The flat value, or the after image, or the before image of a delete.
     pub(super) value: &'r Value,
     /// The before image.
@@ -102,6 +106,7 @@ impl Access {
     pub(super) fn find<'r>(&self, images: &Images<'r>) -> Found<'r> {
         match self {
             Self::Steps(root, steps) => follow(images.root(*root), steps),
+            Self::Search(root, path, _) if path.is_empty() => found(images.whole(*root)),
             Self::Search(root, path, joined) => search(images.root(*root), path, joined),
             Self::Missing(root) if images.root(*root).is_null() => Found::Null,
             Self::Missing(_) | Self::Header(_) | Self::Now => Found::Missing,
@@ -121,7 +126,17 @@ impl Access {
 }
 
 impl<'r> Images<'r> {
-    fn root(&self, root: Root) -> &'r Value {
+    /// What `key` and `value` alone mean: text that holds JSON is still text there.
+    fn whole(&self, root: Root) -> &'r Value {
+        match root {
+            Root::Key => self.key_whole,
+            Root::Value => self.value_whole,
+            root => self.root(root),
+        }
+    }
+
+    /// What lies in a part of the record.
+    pub(super) fn root(&self, root: Root) -> &'r Value {
         match root {
             Root::Key => &self.record.record.key.value,
             Root::Value => self.value,
@@ -159,9 +174,6 @@ fn follow<'r>(from: &'r Value, steps: &[Step]) -> Found<'r> {
 fn search<'r>(from: &'r Value, path: &[Arc<str>], joined: &str) -> Found<'r> {
     if from.is_null() {
         return Found::Null;
-    }
-    if path.is_empty() {
-        return found(from);
     }
     if let Some(value) = named(from, joined) {
         return found(value);

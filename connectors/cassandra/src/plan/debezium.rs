@@ -50,7 +50,13 @@ impl<'a, 'r> Context<'a, 'r> {
         let envelope = self.plan.envelope.as_ref().ok_or_else(no_envelope)?;
         let part = |access: &Access| self.part(access);
         let Some(op) = part(&envelope.op).and_then(Value::as_str) else {
-            return Err(no_envelope().into());
+            return Err(match &record.value.value {
+                Value::Text(_) => {
+                    RecordError::new("the value is text that is no JSON object, so no change envelope")
+                }
+                _ => no_envelope(),
+            }
+            .into());
         };
         match op {
             "m" => return Ok(Effect::Skip("message")),
@@ -252,6 +258,8 @@ impl<'a, 'r> Context<'a, 'r> {
     fn part(&self, access: &Access) -> Option<&'r Value> {
         let images = Images {
             record: self.record,
+            key_whole: &NULL,
+            value_whole: &NULL,
             value: &NULL,
             before: &NULL,
         };

@@ -14,7 +14,8 @@ impl Context<'_, '_> {
     pub(super) fn flat(&self) -> Result<Effect, Refusal> {
         let value = &self.record.record.value.value;
         let settings = &self.target.settings;
-        let writer = self.writer(value, &NULL);
+        let mut writer = self.writer(value, &NULL);
+        writer.images.value_whole = &self.raw.record.value.value;
         let nulls = if settings.null_to_unset {
             NullRule::Unset
         } else {

@@ -10,6 +10,7 @@ mod debezium;
 mod flat;
 mod marker;
 mod row;
+mod text;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use access::Images;
 use compile::Plan;
 use marker::Marker;
 use row::RowWriter;
+use text::FieldsOf;
 
 /// Plans kept per table: a topic has a handful of schemas; beyond this the cache starts anew.
 const PLANS_MAX: usize = 256;
@@ -76,6 +78,8 @@ enum Effect {
 pub(crate) struct Planner {
     targets: Arc<[Target]>,
     by_topic: HashMap<Arc<str>, Vec<usize>>,
+    /// Of each topic, what its tables read fields of.
+    fields: HashMap<Arc<str>, FieldsOf>,
     plans: Vec<PlanCache>,
     markers: Vec<Marker>,
     /// The one source of each table (CS-108).
@@ -94,7 +98,10 @@ impl Planner {
     /// For these tables.
     pub(crate) fn new(targets: Arc<[Target]>) -> Self {
         let mut by_topic: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
+        let mut fields: HashMap<Arc<str>, FieldsOf> = HashMap::new();
         for (index, target) in targets.iter().enumerate() {
+            let of_topic = fields.entry(target.settings.topic.clone()).or_default();
+            *of_topic = of_topic.or(FieldsOf::mapping(&target.settings));
             by_topic
                 .entry(target.settings.topic.clone())
                 .or_default()
@@ -102,6 +109,7 @@ impl Planner {
         }
         Self {
             by_topic,
+            fields,
             plans: targets.iter().map(|_| PlanCache::default()).collect(),
             markers: targets
                 .iter()
@@ -181,6 +189,14 @@ impl Planner {
             ))
             .into());
         }
+        let parsed = match (&record.record.key.value, &record.record.value.value) {
+            (Value::Text(_), _) | (_, Value::Text(_)) => {
+                let fields = self.fields.get(&record.record.topic).copied().unwrap_or_default();
+                fields.parsed(record)
+            }
+            _ => None,
+        };
+        let (raw, record) = (record, parsed.as_ref().unwrap_or(record));
         let previous = clock.clone_for_tombstone();
         let mut seen = None;
         let mut verdict = None;
@@ -194,6 +210,7 @@ impl Planner {
                 plan: &plan,
                 marker: &self.markers[table],
                 record,
+                raw,
                 clock: ClockSettings {
                     mode: self.targets[table].settings.mode,
                     offset: self.targets[table].settings.offset,
@@ -297,6 +314,8 @@ struct Context<'a, 'r> {
     plan: &'a Plan,
     marker: &'a Marker,
     record: &'r SinkRecord,
+    /// The same before its text was read as JSON.
+    raw: &'r SinkRecord,
     clock: ClockSettings,
 }
 
@@ -314,6 +333,8 @@ impl<'a, 'r> Context<'a, 'r> {
             marker: self.marker,
             images: Images {
                 record: self.record,
+                key_whole: &self.raw.record.key.value,
+                value_whole: value,
                 value,
                 before,
             },
@@ -348,3 +369,7 @@ impl<'a, 'r> Context<'a, 'r> {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod text_tests;

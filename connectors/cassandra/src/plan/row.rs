@@ -139,6 +139,7 @@ impl<'r> RowWriter<'_, 'r> {
             Found::Value(_) => self.known_before(access),
             Found::Null if unavailable => self.known_before(access),
             Found::Null => Place::Null,
+            Found::Missing if self.is_plain_text(access) => return Err(self.plain_text(cell, access)),
             Found::Missing if cell.star => Place::Absent,
             Found::Missing => return Err(self.missing(cell)),
         };
@@ -181,6 +182,23 @@ impl<'r> RowWriter<'_, 'r> {
             push_length(out, NULL);
         }
         Ok(())
+    }
+
+    /// Text where fields are wanted: what holds a JSON object was read before.
+    fn is_plain_text(&self, access: &Access) -> bool {
+        let root = access.root().map(|root| self.images.root(root));
+        matches!(root, Some(Value::Text(_)))
+    }
+
+    fn plain_text(&self, cell: &Cell, access: &Access) -> RecordError {
+        let part = match access.root() {
+            Some(Root::Key) => "key",
+            _ => "value",
+        };
+        self.error(
+            cell,
+            &format!("the {part} is text that is no JSON object, so it has no fields"),
+        )
     }
 
     fn missing(&self, cell: &Cell) -> RecordError {

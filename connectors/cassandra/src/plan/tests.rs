@@ -12,7 +12,7 @@ use crate::test_records::{Source, record, with_header};
 use crate::test_tables::{settings, shape};
 use crate::types::Scalar;
 
-fn plain_shape() -> TableShape {
+pub(super) fn plain_shape() -> TableShape {
     shape(
         1,
         1,
@@ -20,23 +20,23 @@ fn plain_shape() -> TableShape {
     )
 }
 
-struct Bench {
+pub(super) struct Bench {
     planner: Planner,
     clock: PartitionClock,
 }
 
 impl Bench {
-    fn new(pairs: &[(&str, &str)]) -> Self {
+    pub(super) fn new(pairs: &[(&str, &str)]) -> Self {
         Self::on(&plain_shape(), pairs)
     }
 
-    fn debezium(pairs: &[(&str, &str)]) -> Self {
+    pub(super) fn debezium(pairs: &[(&str, &str)]) -> Self {
         let mut all = vec![("inputFormat", "debezium")];
         all.extend_from_slice(pairs);
         Self::new(&all)
     }
 
-    fn on(shape: &TableShape, pairs: &[(&str, &str)]) -> Self {
+    pub(super) fn on(shape: &TableShape, pairs: &[(&str, &str)]) -> Self {
         let target = Target::new(settings(pairs), shape).unwrap();
         Self {
             planner: Planner::new([target].into()),
@@ -58,7 +58,7 @@ impl Bench {
     }
 
     /// One record; its mutations as text.
-    fn one(&mut self, record: Record) -> Vec<String> {
+    pub(super) fn one(&mut self, record: Record) -> Vec<String> {
         let batch = self.plan(vec![record]).unwrap();
         match &batch.verdicts[0] {
             Verdict::Write => batch
