@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
 use rowtide_api::{Error, ResultExt};
 use rowtide_bench::arguments::{Arguments, USAGE};
 use rowtide_bench::database::{Database, FAST, Shape, Written};
@@ -11,6 +12,10 @@ use rowtide_bench::ours::Registry;
 use rowtide_bench::report::Line;
 use rowtide_bench::{replay, topic};
 use rowtide_testkit::stack::Stack;
+
+/// The worker's.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Metrics that need servers.
 const SERVED: [&str; 6] = [

@@ -62,9 +62,50 @@ impl Buffer {
     /// When the bytes are not UTF-8.
     #[inline]
     pub fn text(&self, range: Range<usize>) -> Result<Text, std::str::Utf8Error> {
-        std::str::from_utf8(&self.0[range.clone()])?;
+        check(&self.0[range.clone()])?;
         Ok(Text(self.slice(range)))
     }
+}
+
+/// A [`Buffer`] that is text as a whole, so that its slices need no check.
+#[derive(Clone, Debug)]
+pub struct TextBuffer(Buffer);
+
+impl TextBuffer {
+    /// Takes over the text, checked as a whole; one allocation for the buffer, none per slice.
+    ///
+    /// # Errors
+    /// When the bytes are not UTF-8.
+    ///
+    /// # Panics
+    /// As [`Buffer::new`].
+    pub fn checked(text: Vec<u8>) -> Result<Self, std::str::Utf8Error> {
+        check(&text)?;
+        Ok(Self(Buffer::new(text.into())))
+    }
+
+    /// The text of `range`: copied when short, else shared.
+    ///
+    /// # Panics
+    /// When an end of `range` lies outside the text or inside a character, as slicing does.
+    #[inline]
+    pub fn slice(&self, range: Range<usize>) -> Text {
+        let between = |at| at == self.0.len() || !matches!(self.0[at], 0x80..0xc0);
+        assert!(
+            between(range.start) && between(range.end),
+            "a slice of text lies between characters"
+        );
+        Text(self.0.slice(range))
+    }
+}
+
+/// Most text is short and ASCII, which is cheaper to ask for than UTF-8.
+#[inline]
+fn check(bytes: &[u8]) -> Result<(), std::str::Utf8Error> {
+    if bytes.is_ascii() {
+        return Ok(());
+    }
+    std::str::from_utf8(bytes).map(|_| ())
 }
 
 impl Deref for Buffer {
@@ -121,6 +162,20 @@ impl Blob {
         match &self.0 {
             Repr::Inline { len, data } => &data[..usize::from(*len)],
             Repr::Slice { buffer, start, len } => &buffer[*start as usize..(*start + *len) as usize],
+        }
+    }
+
+    /// Appends the bytes.
+    #[inline]
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        match &self.0 {
+            Repr::Inline { len, data } => {
+                // A copy of fixed size is a few instructions, one of varying size a call.
+                let end = out.len() + usize::from(*len);
+                out.extend_from_slice(data);
+                out.truncate(end);
+            }
+            Repr::Slice { .. } => out.extend_from_slice(self.as_bytes()),
         }
     }
 
@@ -200,7 +255,7 @@ impl Text {
     /// # Errors
     /// When the bytes are not UTF-8.
     pub fn checked(blob: Blob) -> Result<Self, std::str::Utf8Error> {
-        std::str::from_utf8(&blob)?;
+        check(&blob)?;
         Ok(Self(blob))
     }
 
@@ -210,13 +265,18 @@ impl Text {
         reason = "checking the bytes again at every look would cost every row"
     )]
     pub fn as_str(&self) -> &str {
-        // SAFETY: every constructor of `Text` takes a `str` or checks the bytes, and a blob never changes.
+        // SAFETY: every constructor of `Text` takes a `str`, checks the bytes, or cuts checked text between characters, and a blob never changes.
         unsafe { std::str::from_utf8_unchecked(self.0.as_bytes()) }
     }
 
     /// The bytes of the text.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+
+    /// The bytes as a blob.
+    pub fn as_blob(&self) -> &Blob {
+        &self.0
     }
 
     /// The bytes as a blob.
@@ -274,6 +334,25 @@ mod tests {
         assert_eq!(size_of::<Blob>(), 24);
         assert_eq!(long.slice(5..60).as_bytes().as_ptr(), buffer[15..].as_ptr());
         assert_eq!(short.slice(1..3).as_bytes(), b"xx");
+        let mut out = b"<".to_vec();
+        for blob in [&short, &long, &Blob::EMPTY, &Blob::copy(b"y")] {
+            blob.append_to(&mut out);
+        }
+        assert_eq!(out, format!("<{}y", "x".repeat(INLINE_BYTES_MAX + 80)).as_bytes());
+    }
+
+    #[test]
+    fn a_buffer_of_text_is_cut_between_characters_only() {
+        let text = format!("ü{}", "x".repeat(30));
+        let buffer = TextBuffer::checked(text.clone().into_bytes()).unwrap();
+        assert_eq!(buffer.slice(0..2).as_str(), "ü");
+        assert_eq!(buffer.slice(0..text.len()).as_str(), text);
+        assert_eq!(buffer.slice(text.len()..text.len()).as_str(), "");
+        assert!(TextBuffer::checked(vec![b'x', 0xff]).is_err());
+        for torn in [1..2, 0..1] {
+            let cut = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| buffer.slice(torn)));
+            assert!(cut.is_err());
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod logical;
 mod schema;
 mod value;
 
-pub use blob::{Blob, Buffer, INLINE_BYTES_MAX, Text};
+pub use blob::{Blob, Buffer, INLINE_BYTES_MAX, Text, TextBuffer};
 pub use logical::Logical;
 pub use schema::{Field, Kind, Schema, SchemaBuilder};
 pub use value::{Datum, Struct, Value};

@@ -58,6 +58,36 @@ impl IsoBuffer {
         self.text()
     }
 
+    /// `2017-09-15T11:51:02.120Z` in ASCII, from what Postgres prints in UTC: `2017-09-15 11:51:02.12+00`. So many digits follow the
+    /// seconds, at most 6, as with [`Fraction::Digits`]. `None` for everything that is not plainly a day and a time of a
+    /// year of four digits: parse it, then [`IsoBuffer::instant_micros`].
+    #[inline]
+    pub fn postgres_utc(&mut self, text: &[u8], digits: u8) -> Option<&[u8]> {
+        let (stamp, rest) = text.split_first_chunk::<19>()?;
+        let fraction = match rest.strip_suffix(b"+00")? {
+            [] => &[],
+            [b'.', fraction @ ..] if (1..=6).contains(&fraction.len()) => fraction,
+            _ => return None,
+        };
+        if !plain(stamp) || !fraction.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        self.len = 19;
+        self.bytes[..19].copy_from_slice(stamp);
+        self.bytes[10] = b'T';
+        let digits = usize::from(digits.min(6));
+        if digits > 0 {
+            self.push(b'.');
+            let printed = fraction.len().min(digits);
+            let room = &mut self.bytes[20..26];
+            room.fill(b'0');
+            room[..printed].copy_from_slice(&fraction[..printed]);
+            self.len += digits;
+        }
+        self.push(b'Z');
+        Some(&self.bytes[..self.len])
+    }
+
     /// `2017-09-15T11:51:02.123Z`, from milliseconds since the epoch.
     pub fn instant_millis(&mut self, millis: i64, fraction: Fraction) -> &str {
         self.len = 0;
@@ -224,6 +254,28 @@ fn read_instant(cursor: &mut Cursor<'_>) -> Option<(Date, Clock, i64)> {
     Some((date, clock, offset))
 }
 
+/// Whether it is `yyyy-MM-dd HH:mm:ss` of a day and a time that exist. The last day of long months, and the year 0, are
+/// left to who knows the calendar.
+#[inline]
+fn plain(stamp: &[u8; 19]) -> bool {
+    const FORM: &[u8; 19] = b"0000-00-00 00:00:00";
+    let fits = stamp.iter().zip(FORM).fold(true, |fits, (byte, form)| {
+        let width = if *form == b'0' { 10 } else { 1 };
+        fits & (byte.wrapping_sub(*form) < width)
+    });
+    let two = |at: usize| 10 * (stamp[at] - b'0') + (stamp[at + 1] - b'0');
+    fits && {
+        let (month, day) = (two(5), two(8));
+        let days = if month == 2 { 28 } else { 30 };
+        (1..=12).contains(&month)
+            && (1..=days).contains(&day)
+            && two(11) < 24
+            && two(14) < 60
+            && two(17) < 60
+            && stamp[..4] != *b"0000"
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -382,6 +434,48 @@ mod tests {
             let mut buffer = IsoBuffer::new();
             prop_assert!(buffer.date(days).len() >= 10);
             prop_assert!(buffer.time(micros, Fraction::Digits(digits)).len() >= 8);
+        }
+    }
+
+    fn by_the_calendar(text: &[u8], digits: u8) -> Option<Vec<u8>> {
+        match super::super::parse_timestamptz(text) {
+            Ok(super::super::Moment::Finite(micros)) => {
+                let mut buffer = IsoBuffer::new();
+                Some(
+                    buffer
+                        .instant_micros(micros, Fraction::Digits(digits))
+                        .as_bytes()
+                        .to_vec(),
+                )
+            }
+            _ => None,
+        }
+    }
+
+    proptest! {
+        /// PG-123. Whatever is rewritten in place is what parsing and printing makes of it.
+        #[test]
+        fn text_in_utc_is_rewritten_as_the_calendar_would(
+            text in "[0-3][0-9]{3}-[01][0-9]-[0-3][0-9][ T][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,7})?[+-]0[01]",
+            digits in 0_u8..9,
+        ) {
+            let mut buffer = IsoBuffer::new();
+            if let Some(rewritten) = buffer.postgres_utc(text.as_bytes(), digits) {
+                prop_assert_eq!(Some(rewritten.to_vec()), by_the_calendar(text.as_bytes(), digits), "{}", text);
+            }
+        }
+
+        #[test]
+        fn every_plain_instant_is_rewritten(
+            year in 1_u32..10_000, month in 1_u32..13, day in 1_u32..29, second in 0_u32..86_400, micros in 0_u32..1_000_000, digits in 0_u8..7,
+        ) {
+            let fraction = format!(".{micros:06}");
+            let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+            let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+            let text = format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}{fraction}+00");
+            let mut buffer = IsoBuffer::new();
+            let rewritten = buffer.postgres_utc(text.as_bytes(), digits).map(<[u8]>::to_vec);
+            prop_assert_eq!(rewritten, by_the_calendar(text.as_bytes(), digits), "{}", text);
         }
     }
 }

@@ -13,7 +13,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rowtide_api::data::Buffer;
+use rowtide_api::data::{Buffer, TextBuffer};
 use rowtide_api::{Blob, Schema, Struct, Text, Value};
 use rowtide_java::decimal::{self, Decimal, UNSCALED_ROOM};
 use rowtide_java::temporal::{self, Fraction, IsoBuffer, Moment};
@@ -90,68 +90,56 @@ pub enum Cell {
     Bytes(Range<usize>),
 }
 
-/// Bytes made while decoding a batch.
+/// Text and bytes made while decoding a batch.
 #[derive(Debug, Default)]
 pub struct Arena {
+    /// UTF-8, as it comes from `text` only; checked once, as a whole.
+    text: Vec<u8>,
     bytes: Vec<u8>,
 }
 
-impl Arena {
-    /// Text: inline when short, else in the arena.
-    #[inline]
-    pub fn text(&mut self, text: &str) -> Cell {
-        if text.len() <= rowtide_api::data::INLINE_BYTES_MAX {
-            return Cell::Value(Value::Text(Text::from(text)));
-        }
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(text.as_bytes());
-        Cell::Text(start..self.bytes.len())
-    }
+/// An arena's content, when its batch is complete.
+#[derive(Debug)]
+pub struct Sealed {
+    text: TextBuffer,
+    bytes: Buffer,
+}
 
-    /// ASCII text that `write` appends: inline when short, else in the arena.
+/// Of everything that `Arena::text` is called with.
+const WRITTEN: &str = "invariant: only numbers, ASCII and checked text are written into the arena";
+
+impl Arena {
+    /// UTF-8 that `write` appends: inline when short, else in the arena.
     #[inline]
-    pub fn ascii(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Cell {
-        let start = self.bytes.len();
-        write(&mut self.bytes);
-        let written = &self.bytes[start..];
+    pub fn text(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Cell {
+        let start = self.text.len();
+        write(&mut self.text);
+        let written = &self.text[start..];
         if written.len() > rowtide_api::data::INLINE_BYTES_MAX {
-            return Cell::Text(start..self.bytes.len());
+            return Cell::Text(start..self.text.len());
         }
-        let short = Text::checked(Blob::copy(written)).map_or(Value::Null, Value::Text);
-        self.bytes.truncate(start);
+        let short = Text::checked(Blob::copy(written))
+            .map(Value::Text)
+            .expect(WRITTEN);
+        self.text.truncate(start);
         Cell::Value(short)
     }
 
     /// The bytes of a cell that lies here; none for a value.
     pub fn bytes(&self, cell: &Cell) -> &[u8] {
         match cell {
-            Cell::Value(_) => &[],
-            Cell::Text(range) | Cell::Bytes(range) => self.bytes.get(range.clone()).unwrap_or_default(),
+            Cell::Value(_) => None,
+            Cell::Text(range) => self.text.get(range.clone()),
+            Cell::Bytes(range) => self.bytes.get(range.clone()),
         }
+        .unwrap_or_default()
     }
 
-    /// How many bytes it holds.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// The bytes as a shared buffer; the arena is empty afterwards.
-    pub fn take(&mut self) -> Buffer {
-        Buffer::new(std::mem::take(&mut self.bytes).into())
-    }
-
-    /// The value of a cell once the arena has become `buffer`.
-    pub fn resolve(cell: Cell, buffer: &Buffer) -> Value {
-        match cell {
-            Cell::Value(value) => value,
-            // Invariant: only `text` and ASCII writers put text into the arena, so the check cannot fail.
-            Cell::Text(range) => buffer.text(range).map_or(Value::Null, Value::Text),
-            Cell::Bytes(range) => Value::Bytes(buffer.slice(range)),
+    /// The content, to be shared; the arena is empty afterwards.
+    pub fn take(&mut self) -> Sealed {
+        Sealed {
+            text: TextBuffer::checked(std::mem::take(&mut self.text)).expect(WRITTEN),
+            bytes: Buffer::new(std::mem::take(&mut self.bytes).into()),
         }
     }
 
@@ -178,6 +166,18 @@ impl Arena {
             return Ok(Cell::Value(short));
         }
         Ok(Cell::Bytes(start..self.bytes.len()))
+    }
+}
+
+impl Sealed {
+    /// The value of a cell of the arena that this was.
+    #[inline]
+    pub fn resolve(&self, cell: Cell) -> Value {
+        match cell {
+            Cell::Value(value) => value,
+            Cell::Text(range) => Value::Text(self.text.slice(range)),
+            Cell::Bytes(range) => Value::Bytes(self.bytes.slice(range)),
+        }
     }
 }
 
@@ -273,7 +273,7 @@ impl Op {
         };
         self.decode(buffer, range, &mut arena, &mut out)?;
         match cells.pop() {
-            Some((_, cell)) => Ok(Arena::resolve(cell, &arena.take())),
+            Some((_, cell)) => Ok(arena.take().resolve(cell)),
             None => Ok(values.pop().unwrap_or(Value::Null)),
         }
     }
@@ -370,13 +370,18 @@ fn timestamp_micros(text: &[u8]) -> Result<i64, Unfit> {
 
 #[inline]
 fn zoned_timestamp(text: &[u8], digits: u8, arena: &mut Arena) -> Result<Cell, Unfit> {
+    let mut iso = IsoBuffer::new();
+    // The session's time zone is UTC, so this is nearly every value.
+    if let Some(text) = iso.postgres_utc(text, digits) {
+        return Ok(arena.text(|out| out.extend_from_slice(text)));
+    }
     match temporal::parse_timestamptz(text) {
         Ok(Moment::Finite(micros)) => {
-            let mut iso = IsoBuffer::new();
-            Ok(arena.text(iso.instant_micros(micros, Fraction::Digits(digits))))
+            let text = iso.instant_micros(micros, Fraction::Digits(digits)).as_bytes();
+            Ok(arena.text(|out| out.extend_from_slice(text)))
         }
-        Ok(Moment::NegativeInfinity) => Ok(arena.text("-infinity")),
-        Ok(Moment::Infinity) => Ok(arena.text("infinity")),
+        Ok(Moment::NegativeInfinity) => Ok(Cell::Value("-infinity".into())),
+        Ok(Moment::Infinity) => Ok(Cell::Value("infinity".into())),
         Err(_) => Err(NO_TIMESTAMP),
     }
 }

@@ -1,23 +1,42 @@
 //! Sans-I/O: the numbers and lengths of Avro's binary form.
 
+use rowtide_api::Blob;
+
 /// Appends a zig-zag varint: Avro's int and long.
 #[inline]
 pub(crate) fn write_long(out: &mut Vec<u8>, value: i64) {
-    let mut rest = zigzag(value);
+    let rest = zigzag(value);
     if rest < 0x80 {
         // Invariant of this branch: seven bits.
         return out.push(rest as u8);
     }
-    // Ten groups of seven bits hold 64.
-    let mut bytes = [0; 10];
-    let mut len = 0;
-    while rest >= 0x80 {
-        bytes[len] = rest as u8 | 0x80;
-        rest >>= 7;
-        len += 1;
+    write_wide(out, rest);
+}
+
+/// More than one group. The groups of the lower 56 bits are spread over eight bytes at once: each step doubles how many
+/// parts the number is in, from two of 28 bits to eight of 7.
+#[inline]
+fn write_wide(out: &mut Vec<u8>, rest: u64) {
+    const ALL_CONTINUE: u64 = 0x8080_8080_8080_8080;
+    let mut low = (rest & 0x0000_0000_0fff_ffff) | (rest & 0x00ff_ffff_f000_0000) << 4;
+    low = (low & 0x0000_3fff_0000_3fff) | (low & 0x0fff_c000_0fff_c000) << 2;
+    low = (low & 0x007f_007f_007f_007f) | (low & 0x3f80_3f80_3f80_3f80) << 1;
+    let groups = (70 - rest.leading_zeros() as usize) / 7;
+    // All but the last group say that another follows; what stands beyond the last is cut off.
+    let end = out.len() + groups;
+    if groups <= 8 {
+        let last = 0x80 << (8 * (groups - 1));
+        out.extend_from_slice(&((low | ALL_CONTINUE) & !last).to_le_bytes());
+        out.truncate(end);
+    } else {
+        let high = (rest >> 56) as u8;
+        out.extend_from_slice(&(low | ALL_CONTINUE).to_le_bytes());
+        if groups == 9 {
+            out.push(high);
+        } else {
+            out.extend_from_slice(&[high | 0x80, high >> 7]);
+        }
     }
-    bytes[len] = rest as u8;
-    out.extend_from_slice(&bytes[..=len]);
 }
 
 /// Appends a length and the bytes.
@@ -26,6 +45,14 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     // Invariant: no allocation is longer than isize::MAX, so the cast is exact.
     write_long(out, bytes.len() as i64);
     out.extend_from_slice(bytes);
+}
+
+/// Appends the length and the bytes of a blob.
+#[inline]
+pub(crate) fn write_blob(out: &mut Vec<u8>, blob: &Blob) {
+    // Invariant: no allocation is longer than isize::MAX, so the cast is exact.
+    write_long(out, blob.len() as i64);
+    blob.append_to(out);
 }
 
 /// Small numbers onto small unsigned ones, whatever their sign.
@@ -81,7 +108,9 @@ mod tests {
         ] {
             assert_eq!(written(value), bytes, "{value}");
         }
-        for value in [0, 1, -1, 63, -65, 8191, 1 << 40, i64::MAX, i64::MIN] {
+        // Both sides of every change of length.
+        let lengths = (0..63).flat_map(|bits| [(1 << bits) - 1, 1 << bits, -(1 << bits), -(1 << bits) - 1]);
+        for value in lengths.chain([8191, i64::MAX, i64::MIN]) {
             let bytes = written(value);
             assert_eq!(read_long(&bytes), Some((value, bytes.len())), "{value}");
             assert_eq!(read_long(&bytes[..bytes.len() - 1]), None, "{value}");

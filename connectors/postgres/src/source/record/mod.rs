@@ -348,9 +348,9 @@ impl Builder {
     /// Fills in what points into the arena, and hands out all records but the newest `held`.
     pub fn seal(&mut self, held: usize) -> (Vec<Record>, Vec<Reject>) {
         if !self.fixups.is_empty() {
-            let buffer = self.arena.take();
+            let sealed = self.arena.take();
             for fixup in self.fixups.drain(..) {
-                fixup.apply(&mut self.records, &buffer);
+                fixup.apply(&mut self.records, &sealed);
             }
         }
         let kept = self
@@ -543,7 +543,7 @@ impl Builder {
     #[allow(clippy::vec_init_then_push, reason = "built where it stays, see `event`")]
     fn source(&mut self, at: Change, plan: &TablePlan, record: usize) -> Struct {
         let head = &self.transaction.sequence_head;
-        let sequence = self.arena.ascii(|out| {
+        let sequence = self.arena.text(|out| {
             out.extend_from_slice(head);
             push_number(out, at.lsn);
             out.extend_from_slice(b"\"]");
@@ -601,7 +601,7 @@ impl Builder {
         }
         if streamed {
             let head = &self.transaction.id_head;
-            let id = self.arena.ascii(|out| {
+            let id = self.arena.text(|out| {
                 out.extend_from_slice(head);
                 push_number(out, at.ordinal);
                 if part > 0 {
@@ -661,18 +661,8 @@ fn shared_headers(settings: &RecordSettings, identity: &Identity) -> Arc<[(Arc<s
 
 /// Appends decimal digits.
 #[inline]
-fn push_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+fn push_number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Malformed bytes are fatal: going on would tear an event (PG-045).

@@ -1,10 +1,9 @@
 //! Sans-I/O: where in a record a value goes that was made in the arena.
 
-use rowtide_api::data::Buffer;
 use rowtide_api::{Record, Value};
 
 use crate::source::envelope::{AFTER, BEFORE, SOURCE};
-use crate::types::{Arena, Cell};
+use crate::types::{Cell, Sealed};
 
 /// A field of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +36,13 @@ impl Fixup {
     }
 
     /// Writes the cell's value into its record.
-    pub(super) fn apply(self, records: &mut [Record], buffer: &Buffer) {
+    pub(super) fn apply(self, records: &mut [Record], sealed: &Sealed) {
         let slot = records
             .get_mut(self.record)
             .and_then(|record| slot(record, self.place));
         debug_assert!(slot.is_some(), "a noted place is in its record");
         if let Some(slot) = slot {
-            *slot = Arena::resolve(self.cell, buffer);
+            *slot = sealed.resolve(self.cell);
         }
     }
 }

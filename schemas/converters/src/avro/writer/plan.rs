@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use rowtide_api::{RecordError, Schema, Struct, Value};
 
-use super::super::binary::{write_bytes, write_long};
+use super::super::binary::{write_blob, write_bytes, write_long};
 use super::decimal::Precision;
 
 /// Boxed: the road without errors then carries one pointer.
@@ -102,17 +102,17 @@ impl Plan {
         }
     }
 
-    #[inline]
+    /// Inlined into the loop over a struct's fields: a call for each would cost as much as most of them.
+    #[inline(always)]
     fn slot(&self, slot: &Slot, value: &Value, out: &mut Vec<u8>, depth: u32) -> Outcome {
         if value.is_null() {
             return self.nothing(slot, value, out, depth);
         }
-        match slot.null {
-            NullBranch::None => {}
-            NullBranch::First => out.push(2),
-            NullBranch::Last => out.push(0),
+        slot.present(out);
+        if leaf(&slot.op, value, out) {
+            return Ok(());
         }
-        self.op(&slot.op, value, out, depth)
+        self.branch(&slot.op, value, out, depth)
     }
 
     fn nothing(&self, slot: &Slot, value: &Value, out: &mut Vec<u8>, depth: u32) -> Outcome {
@@ -123,7 +123,7 @@ impl Plan {
             _ => !optional,
         };
         match (&slot.default, slot.null, &slot.op) {
-            (Some(default), ..) if defaulted => return self.slot(slot, default, out, depth),
+            (Some(default), ..) if defaulted => return self.stand_in(slot, default, out, depth),
             (_, NullBranch::First, _) | (_, _, Op::Union { nullable: true, .. }) => out.push(0),
             (_, NullBranch::Last, _) => out.push(2),
             (_, NullBranch::None, _) => {
@@ -133,28 +133,24 @@ impl Plan {
         Ok(())
     }
 
-    #[inline]
-    fn op(&self, op: &Op, value: &Value, out: &mut Vec<u8>, depth: u32) -> Outcome {
+    #[inline(never)]
+    fn stand_in(&self, slot: &Slot, default: &Value, out: &mut Vec<u8>, depth: u32) -> Outcome {
+        self.slot(slot, default, out, depth)
+    }
+
+    /// What is not a leaf, or does not fit.
+    fn branch(&self, op: &Op, value: &Value, out: &mut Vec<u8>, depth: u32) -> Outcome {
         match (op, value) {
-            (Op::Text, Value::Text(text)) => write_bytes(out, text.as_bytes()),
-            (Op::Int64, Value::Int64(number)) => write_long(out, *number),
-            (Op::Int32, Value::Int32(number)) => write_long(out, (*number).into()),
-            (Op::Int16, Value::Int16(number)) => write_long(out, (*number).into()),
-            (Op::Int8, Value::Int8(number)) => write_long(out, (*number).into()),
-            (Op::Bool, Value::Bool(value)) => out.push((*value).into()),
-            (Op::Float64, Value::Float64(number)) => out.extend_from_slice(&number.to_le_bytes()),
-            (Op::Float32, Value::Float32(number)) => out.extend_from_slice(&number.to_le_bytes()),
             (Op::Record(index), Value::Struct(value)) => {
-                return self.record(&self.records[*index as usize], value, out, depth);
+                self.record(&self.records[*index as usize], value, out, depth)
             }
-            (Op::Bytes, Value::Bytes(bytes)) => write_bytes(out, bytes),
             (Op::Decimal(precision), Value::Bytes(bytes)) => {
                 precision.check(bytes)?;
-                write_bytes(out, bytes);
+                write_blob(out, bytes);
+                Ok(())
             }
-            (op, value) => return self.rare(op, value, out, depth),
+            (op, value) => self.rare(op, value, out, depth),
         }
-        Ok(())
     }
 
     fn record(&self, plan: &RecordPlan, value: &Struct, out: &mut Vec<u8>, depth: u32) -> Outcome {
@@ -247,7 +243,10 @@ impl Plan {
             Some((index, (op, field))) => {
                 // Invariant: unions have few members.
                 write_long(out, index as i64 + i64::from(nullable));
-                self.op(op, field, out, depth + 1)
+                if leaf(op, field, out) {
+                    return Ok(());
+                }
+                self.branch(op, field, out, depth + 1)
             }
             None if nullable => {
                 out.push(0);
@@ -256,6 +255,36 @@ impl Plan {
             None => Err(fault("a union without a value")),
         }
     }
+}
+
+impl Slot {
+    /// Says that a value is there.
+    #[inline]
+    fn present(&self, out: &mut Vec<u8>) {
+        match self.null {
+            NullBranch::None => {}
+            NullBranch::First => out.push(2),
+            NullBranch::Last => out.push(0),
+        }
+    }
+}
+
+/// Writes a value that holds no others; false when it is none, or not of this type.
+#[inline(always)]
+fn leaf(op: &Op, value: &Value, out: &mut Vec<u8>) -> bool {
+    match (op, value) {
+        (Op::Text, Value::Text(text)) => write_blob(out, text.as_blob()),
+        (Op::Int64, Value::Int64(number)) => write_long(out, *number),
+        (Op::Int32, Value::Int32(number)) => write_long(out, (*number).into()),
+        (Op::Int16, Value::Int16(number)) => write_long(out, (*number).into()),
+        (Op::Int8, Value::Int8(number)) => write_long(out, (*number).into()),
+        (Op::Bool, Value::Bool(value)) => out.push((*value).into()),
+        (Op::Float64, Value::Float64(number)) => out.extend_from_slice(&number.to_le_bytes()),
+        (Op::Float32, Value::Float32(number)) => out.extend_from_slice(&number.to_le_bytes()),
+        (Op::Bytes, Value::Bytes(bytes)) => write_blob(out, bytes),
+        _ => return false,
+    }
+    true
 }
 
 impl RecordPlan {
