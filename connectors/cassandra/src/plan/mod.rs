@@ -183,19 +183,9 @@ impl Planner {
             .cloned()
             .unwrap_or_default();
         if tables.is_empty() {
-            return Err(RecordError::new(format!(
-                "topic {0} has no table; add topic.{0}.<keyspace>.<table>.mapping",
-                record.record.topic
-            ))
-            .into());
+            return Err(no_table(&record.record.topic).into());
         }
-        let parsed = match (&record.record.key.value, &record.record.value.value) {
-            (Value::Text(_), _) | (_, Value::Text(_)) => {
-                let fields = self.fields.get(&record.record.topic).copied().unwrap_or_default();
-                fields.parsed(record)
-            }
-            _ => None,
-        };
+        let parsed = self.parsed(record);
         let (raw, record) = (record, parsed.as_ref().unwrap_or(record));
         let previous = clock.clone_for_tombstone();
         let mut seen = None;
@@ -247,6 +237,22 @@ impl Planner {
         }
         Ok(verdict.unwrap_or(Verdict::Skip("no_table")))
     }
+
+    /// The record with the objects its text holds, where some table reads fields of them.
+    fn parsed(&self, record: &SinkRecord) -> Option<SinkRecord> {
+        match (&record.record.key.value, &record.record.value.value) {
+            (Value::Text(_), _) | (_, Value::Text(_)) => {
+                self.fields.get(&record.record.topic)?.parsed(record)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn no_table(topic: &str) -> RecordError {
+    RecordError::new(format!(
+        "topic {topic} has no table; add topic.{topic}.<keyspace>.<table>.mapping"
+    ))
 }
 
 impl PlanCache {

@@ -86,6 +86,70 @@ fn text_is_what_java_prints() {
     assert_eq!(records[0].value_text(), "Struct{id=7,name=x, y}");
 }
 
+/// CS-033: text that holds an envelope has its fields.
+#[test]
+fn envelopes_in_text_are_read_by_their_fields() {
+    let place = Place::new("jsontext");
+    seed_users(&place);
+    let worker = place.worker();
+    in_json(place.source("created_users"), "false").run(&worker, "source");
+    place
+        .users_sink()
+        .all(&[("key.converter", TEXT), ("value.converter", TEXT)])
+        .run(&worker, "sink");
+    place.await_equal_users("the snapshot");
+    change_users(&place);
+    place.await_equal_users("the changes");
+}
+
+/// CN-285: the log names a record that cannot be read, and shows it only when asked.
+#[test]
+fn a_bad_record_is_logged_as_much_as_was_asked_for() {
+    let place = Place::new("badrecord");
+    place.sql("create table t (id int primary key, name text); insert into t values (7, 'of ann')");
+    place.cql(&format!(
+        "create table {}.t (id int primary key, name text)",
+        place.name
+    ));
+    let worker = place.worker();
+    place
+        .source("t")
+        .all(&[("key.converter", TEXT), ("value.converter", TEXT)])
+        .run(&worker, "source");
+    let logged = |name: &str| {
+        let lines = worker.log_lines("bad record").into_iter();
+        lines
+            .filter(|line| line.contains(&format!("\"connector\":\"{name}\"")))
+            .collect::<Vec<_>>()
+    };
+    for (name, enabled, contents) in [
+        ("off", "false", "true"),
+        ("place", "true", "false"),
+        ("all", "true", "true"),
+    ] {
+        in_json(place.sink("t", "id=key.id, name=value.after.name"), "false")
+            .all(&[
+                ("errors.log.enable", enabled),
+                ("errors.log.include.messages", contents),
+            ])
+            .create(&worker, name);
+        let status = worker.await_state(name, "FAILED");
+        let trace = status["tasks"][0]["trace"].as_str().unwrap_or_default();
+        assert!(trace.contains("Tolerance exceeded"), "{trace}");
+    }
+    assert_eq!(logged("off"), Vec::<String>::new());
+    let (place_line, all) = (logged("place"), logged("all"));
+    assert_eq!((place_line.len(), all.len()), (1, 1), "{}", worker.log());
+    for line in [&place_line[0], &all[0]] {
+        assert!(
+            line.contains(&place.topic("t")) && line.contains("CONVERTER"),
+            "{line}"
+        );
+    }
+    assert!(!place_line[0].contains("of ann"), "{}", place_line[0]);
+    assert!(all[0].contains("of ann"), "{}", all[0]);
+}
+
 /// PG-209, CN-310: transforms work in the order they are named in.
 #[test]
 fn a_chain_unwraps_and_renames_the_topic() {
