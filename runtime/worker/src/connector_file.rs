@@ -1,26 +1,96 @@
-//! Connector files: a flat JSON map, a create request, or properties, tried in this order whatever the name ends in.
+//! Connector files: a flat JSON map, a create request, or properties, tried in this order. A file whose name ends in
+//! `.json` is never read as properties.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rowtide_api::{Error, Properties, ResultExt};
+use rowtide_api::{Error, Properties};
+use rowtide_engine::connector::validation::Validator;
 use rowtide_engine::store::config::TargetState;
 use rowtide_rest::submitted::{CreateRequest, Object, create_request, flat};
 use serde_json::Value;
 
+/// Reads these files and validates what they hold, without I/O beyond them: a start does not depend on a database.
+///
+/// # Errors
+/// Every wrong file by its name, with what is wrong and what to do.
+pub(crate) fn load_all(paths: &[PathBuf], validator: &Validator) -> Result<Vec<CreateRequest>, Error> {
+    let (mut requests, mut wrong) = (Vec::new(), Vec::new());
+    for path in paths {
+        match load(path).and_then(|request| check(path, request, validator)) {
+            Ok(request) => requests.push(request),
+            Err(error) => wrong.push(error),
+        }
+    }
+    match wrong.len() {
+        0 => Ok(requests),
+        1 => Err(wrong.remove(0)),
+        count => {
+            let told: Vec<_> = wrong.iter().map(told).collect();
+            let text = format!("{count} connector files are wrong:\n  {}", told.join("\n  "));
+            Err(Error::fatal(text))
+        }
+    }
+}
+
 /// Reads a file.
 pub(crate) fn load(path: &Path) -> Result<CreateRequest, Error> {
     let shown = path.display();
-    let bytes = std::fs::read(path).fatal(format!("reading the connector file {shown}"))?;
-    parse(&bytes).map_err(|why| Error::fatal(format!("the connector file {shown}: {why}")))
+    let bytes = std::fs::read(path).map_err(|cause| {
+        Error::fatal(format!("reading the connector file {shown}"))
+            .hint("check the path, and that this user may read it")
+            .because(cause)
+    })?;
+    let is_named_json = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    parse(&bytes, is_named_json).map_err(|why| Error::fatal(format!("the connector file {shown}: {why}")))
 }
 
-fn parse(bytes: &[u8]) -> Result<CreateRequest, String> {
+/// Refuses what the worker would refuse; warnings come when the connector is created.
+fn check(path: &Path, request: CreateRequest, validator: &Validator) -> Result<CreateRequest, Error> {
+    let shown = path.display();
+    let wrong = |why: String| {
+        let text = format!("the connector file {shown}: the connector {}{why}", request.name);
+        Error::fatal(text).hint(format!(
+            "correct the file; rowtide validate {shown} checks it, also against the servers it names"
+        ))
+    };
+    let report = match validator.validate(&request.config) {
+        Ok(validation) => validation.report,
+        Err(why) => return Err(wrong(format!(": {why}"))),
+    };
+    if report.is_ok() {
+        return Ok(request);
+    }
+    let messages: Vec<_> = report
+        .errors()
+        .iter()
+        .map(|finding| finding.message.as_str())
+        .collect();
+    Err(wrong(format!(
+        " is invalid, {} error(s):\n    {}\n ",
+        messages.len(),
+        messages.join("\n    ")
+    )))
+}
+
+/// An error with its causes.
+fn told(error: &Error) -> String {
+    let mut parts = vec![error.to_string()];
+    parts.extend(error.chain());
+    parts.join(": ")
+}
+
+fn parse(bytes: &[u8], is_named_json: bool) -> Result<CreateRequest, String> {
     let looks_like_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     match serde_json::from_slice::<Value>(bytes) {
         Ok(Value::Object(object)) => of_json(object),
         Ok(_) => Err("it holds JSON, but no object; give a map of keys, or name and config".into()),
         // Properties may begin with anything but a brace; saying what is wrong with the JSON helps more.
-        Err(error) if looks_like_json => Err(format!("it is no valid JSON: {error}")),
+        Err(error) if looks_like_json => Err(format!("it is no valid JSON: {error}; correct it there")),
+        Err(error) if is_named_json => Err(format!(
+            "it is no valid JSON: {error}; correct it there, or let the name of a properties file end in .properties"
+        )),
         Err(_) => of_properties(bytes),
     }
 }
@@ -63,6 +133,7 @@ mod tests {
     /// CN-008.
     #[test]
     fn three_forms_give_one_connector() {
+        let parse = |bytes: &[u8]| parse(bytes, false);
         let flat = parse(br#"{"name":"a","tasks.max":1}"#).unwrap();
         let request = parse(br#"{"name":"a","config":{"tasks.max":"1"}}"#).unwrap();
         let properties = parse(b"name=a\ntasks.max = 1\n").unwrap();
@@ -74,12 +145,20 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        let why = |bytes: &[u8]| parse(bytes).unwrap_err();
+        let why = |bytes: &[u8]| parse(bytes, false).unwrap_err();
         assert!(why(b"tasks.max=1").contains("no name"));
         assert!(why(br#"{"config":{}}"#).contains("no name"));
         assert!(why(br#"{"name":"a","#).contains("no valid JSON"));
         assert!(why(br#"{"name":"a","config":{},"x":1}"#).contains("field \"x\""));
         assert!(why(br#"{"name":"a","b":[1]}"#).contains("configuration b:"));
         assert!(why(br#"{"name":"a","config":{"name":"b"}}"#).contains("doesn't match"));
+    }
+
+    #[test]
+    fn a_file_named_json_is_never_read_as_properties() {
+        let text = b"name=a\ntasks.max=1\n";
+        assert!(parse(text, false).is_ok());
+        let why = parse(text, true).unwrap_err();
+        assert!(why.contains("no valid JSON") && why.contains("line 1"), "{why}");
     }
 }

@@ -51,7 +51,11 @@ impl Settings {
     /// Reads a properties file; the environment wins over it. All errors are reported together.
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
         let shown = path.display();
-        let bytes = std::fs::read(path).fatal(format!("reading the worker's properties {shown}"))?;
+        let bytes = std::fs::read(path).map_err(|cause| {
+            Error::fatal(format!("reading the worker's properties {shown}"))
+                .hint("check the path, and that this user may read it")
+                .because(cause)
+        })?;
         let pairs = rowtide_java::properties::parse(&bytes)
             .fatal(format!("reading the worker's properties {shown}"))?;
         let mut properties: Properties = pairs.into_iter().collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowtide_api::context::Limits;
-use rowtide_api::{Error, Properties, ResultExt};
+use rowtide_api::{Error, ResultExt};
 use rowtide_engine::herder::{Herder, HerderError, HerderHandle, WorkerParts};
 use rowtide_engine::ports::{Clock, SystemClock};
 use rowtide_engine::status::Board;
@@ -43,11 +43,7 @@ pub(crate) enum Failure {
 /// Runs until a signal.
 pub(crate) fn run(worker: &Path, connectors: &[PathBuf], accept_remote: bool) -> Result<(), Failure> {
     let settings = Settings::load(worker).map_err(Failure::Worker)?;
-    let files: Vec<_> = connectors
-        .iter()
-        .map(|path| connector_file::load(path))
-        .collect::<Result<_, _>>()
-        .map_err(Failure::Connector)?;
+    let files = connector_file::load_all(connectors, &settings.validator()).map_err(Failure::Connector)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.fatal("starting the runtime").map_err(Failure::Worker)?;
     let ended = runtime.block_on(serve(settings, files, accept_remote));
@@ -136,7 +132,6 @@ async fn start_registry(
     stop: &CancellationToken,
 ) -> Result<Option<registry::EmbeddedRegistry>, Error> {
     let Some(listener) = &settings.registry else {
-        settings.converters.defaults = Properties::new();
         return Ok(None);
     };
     let address = listener.address(accept_remote).await?;

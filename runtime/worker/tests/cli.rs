@@ -32,11 +32,64 @@ fn exit_codes_tell_usage_worker_and_connector_apart() {
     assert_eq!(rowtide(&["nonsense"]).status.code(), Some(1));
     let missing = rowtide(&["standalone", &path("nothing")]);
     assert_eq!(missing.status.code(), Some(2));
-    assert!(said(&missing).contains("nothing"), "{}", said(&missing));
+    for words in ["nothing", "check the path"] {
+        assert!(said(&missing).contains(words), "{}", said(&missing));
+    }
     let broken = rowtide(&["standalone", &path("worker"), &path("broken.json")]);
     assert_eq!(broken.status.code(), Some(3));
     assert!(said(&broken).contains("broken.json"), "{}", said(&broken));
     assert_eq!(rowtide(&["--version"]).status.code(), Some(0));
+}
+
+/// CN-009: every wrong file by its name and with the next step, before anything starts.
+#[test]
+fn all_wrong_connector_files_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let state = folder.path().join("state");
+    let worker = file(
+        "worker",
+        &format!(
+            "key.converter=JsonConverter\nvalue.converter=JsonConverter\noffset.storage.file.filename={}\n\
+             listeners=http://127.0.0.1:0\nrowtide.registry.listeners=\n",
+            state.display()
+        ),
+    );
+    let properties = file("text.json", "\nname=c\n");
+    let invalid = file(
+        "invalid.json",
+        r#"{"name":"source","connector.class":"PostgresConnector","tasks.max":"none"}"#,
+    );
+    // The registry is off, so nothing stands in for its address.
+    let avro = file(
+        "avro.properties",
+        "name=a\nconnector.class=RandomUserSource\nvalue.converter=AvroConverter\n",
+    );
+    let absent = folder.path().join("absent.json").display().to_string();
+    let output = rowtide(&["standalone", &worker, &properties, &invalid, &avro, &absent]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    let text = said(&output);
+    for words in [
+        "4 connector files",
+        "text.json: it is no valid JSON: expected ident at line 2 column 2",
+        ".properties",
+        "invalid.json: the connector source is invalid",
+        "topic.prefix",
+        "tasks.max",
+        "rowtide validate",
+        "avro.properties: the connector a",
+        "schema.registry.url",
+        "absent.json",
+        "No such file",
+        "check the path",
+    ] {
+        assert!(text.contains(words), "{words} is missing: {text}");
+    }
+    assert!(!state.exists(), "nothing may have started");
 }
 
 #[test]

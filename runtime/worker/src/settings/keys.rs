@@ -144,7 +144,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let (host, port) = (reader.find(&ADVERTISED_HOST), reader.find(&ADVERTISED_PORT));
     let (registry, policy) = (read_registry(reader), read_policy(reader));
     let (producer, consumer) = (clients(reader, "producer."), clients(reader, "consumer."));
-    let converters = read_converters(reader);
+    let mut converters = read_converters(reader);
+    if matches!(registry, Some(None)) {
+        converters.defaults = Properties::new();
+    }
     let ms = |ms: u32| Duration::from_millis(ms.into());
     Some(Settings {
         kafka: Properties::from_iter([("bootstrap.servers", bootstrap?)]),
