@@ -202,21 +202,22 @@ impl Board {
         }
     }
 
-    /// Replaces a connector's tasks.
-    pub fn plan(&self, name: &str, tasks: BTreeMap<u32, TaskView>) {
+    /// Replaces a connector's tasks by these and those kept, which stay as they are.
+    pub fn plan(&self, name: &str, mut tasks: BTreeMap<u32, TaskView>, kept: &BTreeSet<u32>) {
         let (gone, new): (Vec<u32>, Vec<(u32, Status)>) = self.write(|views| match views.get_mut(name) {
             Some(view) => {
                 let gone = view
                     .tasks
                     .keys()
-                    .filter(|task| !tasks.contains_key(task))
+                    .filter(|task| !tasks.contains_key(task) && !kept.contains(task))
                     .copied()
                     .collect();
                 let new = tasks
                     .iter()
                     .map(|(task, view)| (*task, view.status.clone()))
                     .collect();
-                view.tasks = tasks;
+                view.tasks.retain(|task, _| kept.contains(task));
+                view.tasks.append(&mut tasks);
                 (gone, new)
             }
             None => Default::default(),

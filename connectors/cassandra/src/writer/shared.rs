@@ -250,7 +250,7 @@ impl Shared {
                 "check that {name} exists with the mapped columns and that the user may MODIFY it, then restart the task"
             )),
             Failure::Authentication => {
-                Error::fatal(context).hint("check auth.username and auth.password, then restart the connector")
+                Error::fatal(context).hint("check auth.username and auth.password, then restart the connector with its tasks")
             }
             _ => Error::fatal(context).hint("deliveryTimeoutMs is over; raise it, or set it to 0 to wait for ever"),
         }

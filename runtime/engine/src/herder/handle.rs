@@ -31,7 +31,7 @@ pub enum HerderError {
 /// Which instances a restart starts again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestartPlan {
-    /// The connector's instance, with everything below it.
+    /// The connector's own instance.
     pub connector: bool,
     /// These tasks.
     pub tasks: Vec<u32>,

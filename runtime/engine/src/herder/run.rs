@@ -154,7 +154,7 @@ impl Herder {
         if is_new {
             // What was planned last is shown until it is planned again, which may take an outage.
             let views = (0..).zip(tasks.into_iter().map(TaskView::unassigned));
-            board.plan(name, views.collect());
+            board.plan(name, views.collect(), &BTreeSet::new());
         }
         let (parts, configs) = (&self.parts, &self.configs);
         let predecessor = self.ending.remove(name);

@@ -1,6 +1,6 @@
 //! Runs one connector: opens it, plans its tasks, starts and stops them. Whatever it waits for, it hears the next order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(super) enum Order {
     Configure(Properties, TargetState),
     /// Go to this state.
     Target(TargetState),
-    /// Start the connector, and these tasks, again.
+    /// Start the connector, and these tasks, again; other tasks run on.
     Restart { connector: bool, tasks: Vec<u32> },
     /// Stop everything; answered when it has stopped.
     Shutdown(oneshot::Sender<()>),
@@ -38,7 +38,8 @@ pub(super) enum Order {
 pub(super) type Orders = mpsc::Receiver<Order>;
 
 struct Active {
-    opened: Opened,
+    /// Absent while the connector is restarted beside its tasks, and when that failed.
+    opened: Option<Opened>,
     jobs: BTreeMap<u32, Arc<TaskJob>>,
     tasks: BTreeMap<u32, TaskHandle>,
 }
@@ -110,9 +111,8 @@ pub(super) async fn run(
             Some(Order::Target(target)) => starting = runner.retarget(target, starting).await,
             Some(Order::Restart { connector, tasks }) => {
                 if connector && runner.target != TargetState::Stopped {
-                    runner.show_restart();
-                    runner.stop_tasks().await;
-                    starting = runner.start();
+                    drop(starting.take());
+                    starting = runner.restart(&tasks).await;
                 } else {
                     runner.restart_tasks(&tasks).await;
                 }
@@ -134,16 +134,38 @@ impl Runner {
     fn start(&mut self) -> Option<Starting> {
         let board = &self.parts.board;
         if self.target == TargetState::Stopped {
-            board.plan(&self.name, BTreeMap::new());
+            board.plan(&self.name, BTreeMap::new(), &BTreeSet::new());
             board.connector(&self.name, Status::of(State::Stopped));
             return None;
         }
         board.unassigned(&self.name);
+        Some(self.open())
+    }
+
+    fn open(&self) -> Starting {
         let (parts, configs) = (self.parts.clone(), self.configs.clone());
         let (name, config) = (self.name.clone(), self.config.clone());
-        Some(Box::pin(
-            async move { open(&parts, &configs, &name, &config).await },
-        ))
+        Box::pin(async move { open(&parts, &configs, &name, &config).await })
+    }
+
+    /// Restarts the connector and these tasks. With all of them it starts anew; otherwise the others run on meanwhile,
+    /// and afterwards too unless the connector asks for another configuration.
+    async fn restart(&mut self, tasks: &[u32]) -> Option<Starting> {
+        let name = self.name.clone();
+        let restarting = Status::of(State::Restarting);
+        self.parts.board.connector(&name, restarting.clone());
+        if let Some(active) = &mut self.active
+            && !active.jobs.keys().all(|number| tasks.contains(number))
+        {
+            active.opened = None;
+            self.restart_tasks(tasks).await;
+            return Some(self.open());
+        }
+        for number in self.active.iter().flat_map(|active| active.jobs.keys()) {
+            self.parts.board.task(&name, *number, restarting.clone());
+        }
+        self.stop_tasks().await;
+        self.start()
     }
 
     async fn started(&mut self, started: Result<Planned, Error>) {
@@ -155,35 +177,57 @@ impl Runner {
             Ok(planned) => planned,
             Err(error) => return self.failed(&error),
         };
-        let mut views = BTreeMap::new();
-        let jobs: BTreeMap<u32, Arc<TaskJob>> = (0..)
-            .zip(tasks)
-            .map(|(number, (spec, config))| {
-                let view = TaskView::unassigned(config);
-                let job = TaskJob {
-                    parts: self.parts.clone(),
-                    name: self.name.clone(),
-                    number,
-                    config: self.config.clone(),
-                    common: common.clone(),
-                    opened: opened.share(),
-                    spec,
-                    metrics: view.metrics.clone(),
-                    progress: view.progress.clone(),
-                };
-                views.insert(number, view);
-                (number, Arc::new(job))
-            })
-            .collect();
-        self.parts.board.plan(&self.name, views);
+        let (old_jobs, mut handles) = match self.active.take() {
+            Some(active) => (active.jobs, active.tasks),
+            None => Default::default(),
+        };
+        let (mut views, mut kept) = (BTreeMap::new(), BTreeSet::new());
+        let mut jobs = BTreeMap::new();
+        for (number, (spec, config)) in (0..).zip(tasks) {
+            let same = old_jobs.get(&number).filter(|job| job.spec == spec);
+            let (metrics, progress) = match same {
+                Some(job) => {
+                    kept.insert(number);
+                    (job.metrics.clone(), job.progress.clone())
+                }
+                None => {
+                    let view = TaskView::unassigned(config);
+                    let counted = (view.metrics.clone(), view.progress.clone());
+                    views.insert(number, view);
+                    counted
+                }
+            };
+            // A task that runs on does so on the instance it was started from; its next start is of the new one.
+            let job = TaskJob {
+                parts: self.parts.clone(),
+                name: self.name.clone(),
+                number,
+                config: self.config.clone(),
+                common: common.clone(),
+                opened: opened.share(),
+                spec,
+                metrics,
+                progress,
+            };
+            jobs.insert(number, Arc::new(job));
+        }
+        // All that go have stopped before one starts: a share may have moved from one task to another.
+        let gone = handles.extract_if(.., |number, _| !kept.contains(number));
+        self.stop_all(gone.map(|(_, task)| task).collect()).await;
+        self.parts.board.plan(&self.name, views, &kept);
         self.parts.board.connector(&self.name, Status::of(self.state()));
         let paused = self.target == TargetState::Paused;
-        let tasks = jobs
-            .iter()
-            .map(|(number, job)| (*number, TaskHandle::spawn(job.clone(), paused)))
-            .collect();
+        for (number, job) in &jobs {
+            handles
+                .entry(*number)
+                .or_insert_with(|| TaskHandle::spawn(job.clone(), paused));
+        }
         tracing::info!(connector = %self.name, tasks = jobs.len(), "connector started");
-        self.active = Some(Active { opened, jobs, tasks });
+        self.active = Some(Active {
+            opened: Some(opened),
+            jobs,
+            tasks: handles,
+        });
     }
 
     fn failed(&self, error: &Error) {
@@ -215,8 +259,7 @@ impl Runner {
             (TargetState::Stopped, _) => self.start(),
             _ => {
                 if let Some(active) = &self.active {
-                    // Connector first: a task that starts right now looks at its state.
-                    self.parts.board.connector(&self.name, Status::of(self.state()));
+                    self.show_connector_pause();
                     for (number, task) in &active.tasks {
                         task.set_paused(target == TargetState::Paused);
                         self.show_pause(*number);
@@ -227,11 +270,11 @@ impl Runner {
         }
     }
 
-    fn show_restart(&self) {
-        let (board, restarting) = (&self.parts.board, Status::of(State::Restarting));
-        board.connector(&self.name, restarting.clone());
-        for number in self.active.iter().flat_map(|active| active.jobs.keys()) {
-            board.task(&self.name, *number, restarting.clone());
+    /// A connector that is being restarted beside its tasks, or failed then, goes on saying so.
+    fn show_connector_pause(&self) {
+        let view = self.parts.board.get(&self.name);
+        if view.is_some_and(|view| matches!(view.status.state, State::Running | State::Paused)) {
+            self.parts.board.connector(&self.name, Status::of(self.state()));
         }
     }
 
@@ -284,9 +327,13 @@ impl Runner {
     /// Stops all tasks together, inside one deadline.
     async fn stop_tasks(&mut self) {
         let Some(active) = self.active.take() else { return };
+        self.stop_all(active.tasks.into_values().collect()).await;
+    }
+
+    async fn stop_all(&self, tasks: Vec<TaskHandle>) {
         let deadline = Instant::now() + self.parts.shutdown_timeout;
-        active.tasks.values().for_each(TaskHandle::stop);
-        join_all(active.tasks.into_values().map(|task| task.stopped(deadline))).await;
+        tasks.iter().for_each(TaskHandle::stop);
+        join_all(tasks.into_iter().map(|task| task.stopped(deadline))).await;
     }
 }
 
@@ -393,7 +440,7 @@ async fn wait(starting: &mut Option<Starting>) -> Result<Planned, Error> {
 }
 
 async fn watch(active: Option<&Active>) -> Result<(), Error> {
-    match active.map(|active| &active.opened) {
+    match active.and_then(|active| active.opened.as_ref()) {
         Some(Opened::Source(source)) => source.watch().await,
         Some(Opened::Sink(_)) | None => pending().await,
     }

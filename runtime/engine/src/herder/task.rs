@@ -164,11 +164,13 @@ impl Supervisor {
     /// One attempt in a task of its own: a panic ends the attempt, never the worker.
     async fn attempt(&self, run: Option<&Run>) -> Result<SourceEnd, Error> {
         let (own, inner, run) = (self.job.clone(), self.control.clone(), run.cloned());
+        let control = self.control.clone();
         let mut boundary = JoinSet::new();
         boundary.spawn(
             async move {
                 let running = own.clone();
-                own.attempt(inner, run, move || show_running(&running)).await
+                own.attempt(inner, run, move || show_running(&running, &control))
+                    .await
             }
             .in_current_span(),
         );
@@ -195,21 +197,14 @@ impl Supervisor {
     }
 }
 
-fn show_running(job: &TaskJob) {
-    let state = if inner_paused(job) {
+fn show_running(job: &TaskJob, control: &Control) {
+    let state = if control.is_paused() {
         State::Paused
     } else {
         State::Running
     };
     job.progress.recovered();
     job.parts.board.task(&job.name, job.number, Status::of(state));
-}
-
-fn inner_paused(job: &TaskJob) -> bool {
-    job.parts
-        .board
-        .get(&job.name)
-        .is_some_and(|view| view.status.state == State::Paused)
 }
 
 fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {

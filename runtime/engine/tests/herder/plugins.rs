@@ -18,6 +18,14 @@ use rowtide_api::{Error, Key, Plugin, SourceOffset, SourcePartition};
 pub(crate) struct Script {
     /// Planning fails, retriably.
     pub(crate) outage: AtomicBool,
+    /// How often planning was asked for.
+    pub(crate) plans: AtomicU32,
+    /// The last task is to have another share.
+    pub(crate) shifted: AtomicBool,
+    /// The task of share 1 fails for good.
+    pub(crate) task_fails: AtomicBool,
+    /// The shares of the tasks that were started, in order.
+    pub(crate) started: Mutex<Vec<String>>,
     /// Tasks that were started and not yet dropped.
     pub(crate) alive: AtomicI64,
     /// The most that were alive at once.
@@ -81,15 +89,25 @@ impl SourceConnector for Scripted {
     }
 
     async fn plan(&self, max_tasks: NonZeroU32) -> Result<Vec<TaskSpec>, Error> {
-        if Script::now().outage.load(Ordering::SeqCst) {
+        let script = Script::now();
+        script.plans.fetch_add(1, Ordering::SeqCst);
+        if script.outage.load(Ordering::SeqCst) {
             return Err(Error::retriable("the server is away"));
         }
+        let last = max_tasks.get() - 1;
+        let shift = u32::from(script.shifted.load(Ordering::SeqCst));
         let share = |number: u32| TaskSpec([("share", number.to_string())].into_iter().collect());
-        Ok((0..max_tasks.get()).map(share).collect())
+        Ok((0..last).chain([last + shift]).map(share).collect())
     }
 
-    async fn start(&self, _context: SourceContext, _spec: TaskSpec) -> Result<Idle, Error> {
+    async fn start(&self, _context: SourceContext, spec: TaskSpec) -> Result<Idle, Error> {
         let script = Script::now();
+        let share = spec.0.get("share").unwrap_or_default().to_owned();
+        let fails = share == "1" && script.task_fails.load(Ordering::SeqCst);
+        script.started.lock().unwrap().push(share);
+        if fails {
+            return Err(Error::fatal("the share is odd"));
+        }
         let alive = script.alive.fetch_add(1, Ordering::SeqCst) + 1;
         script.alive_max.fetch_max(alive, Ordering::SeqCst);
         Ok(Idle {

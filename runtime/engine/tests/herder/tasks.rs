@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rowtide_engine::herder::RestartPlan;
 use rowtide_engine::store::config::TargetState;
 use rowtide_engine::store::status::State;
 
@@ -150,4 +151,102 @@ async fn a_restarted_task_never_meets_its_predecessor() {
     .await;
     assert_eq!(script.alive.load(Ordering::SeqCst), 1);
     assert_eq!(script.alive_max.load(Ordering::SeqCst), 1, "two tasks at once");
+}
+
+fn started(script: &Script) -> Vec<String> {
+    script.started.lock().unwrap().clone()
+}
+
+/// CN-060, CN-210: the tasks run on while the connector is restarted, and through an outage it meets; one whose
+/// configuration it changes is replaced, the others are not.
+#[tokio::test(start_paused = true)]
+async fn a_connector_restarted_alone_leaves_its_tasks_undisturbed() {
+    let (stored, script) = (Stored::new(), Arc::new(Script::default()));
+    let (herder, _herding) = stored.start(&script).await;
+    create(&herder, "c", "Scripted", &[("tasks.max", "2")]).await;
+    let both = |state| vec![state; 2];
+    let running = Some((State::Running, both(State::Running)));
+    until("both tasks", || states(&herder, "c") == running).await;
+
+    let plan = herder.restart("c", false, false).await.unwrap();
+    assert_eq!((plan.connector, plan.tasks), (true, Vec::new()));
+    until("the restart", || {
+        script.plans.load(Ordering::SeqCst) == 2 && states(&herder, "c") == running
+    })
+    .await;
+    assert_eq!(started(&script), ["0", "1"]);
+
+    script.outage.store(true, Ordering::SeqCst);
+    herder.restart("c", false, false).await.unwrap();
+    until("the outage", || {
+        states(&herder, "c") == Some((State::Unassigned, both(State::Running)))
+    })
+    .await;
+    // The tasks hear a pause meanwhile; the connector goes on saying why it waits.
+    herder.target("c", TargetState::Paused).await.unwrap();
+    until("the pause", || {
+        states(&herder, "c") == Some((State::Unassigned, both(State::Paused)))
+    })
+    .await;
+    script.outage.store(false, Ordering::SeqCst);
+    until("the end of the outage", || {
+        states(&herder, "c") == Some((State::Paused, both(State::Paused)))
+    })
+    .await;
+    herder.target("c", TargetState::Started).await.unwrap();
+    until("the tasks", || states(&herder, "c") == running).await;
+    assert_eq!(started(&script), ["0", "1"]);
+
+    script.shifted.store(true, Ordering::SeqCst);
+    herder.restart("c", false, false).await.unwrap();
+    until("the other share", || {
+        started(&script) == ["0", "1", "2"] && states(&herder, "c") == running
+    })
+    .await;
+    let shown = herder.board().get("c").unwrap().tasks[&1].config.clone();
+    assert_eq!(shown.get("share"), Some("2"));
+    assert_eq!(script.alive.load(Ordering::SeqCst), 2);
+    assert_eq!(
+        script.alive_max.load(Ordering::SeqCst),
+        2,
+        "two tasks of one number at once"
+    );
+}
+
+/// CN-060: tasks are restarted when they are asked for, and with onlyFailed those that failed.
+#[tokio::test(start_paused = true)]
+async fn a_restart_takes_the_tasks_it_is_asked_to() {
+    let (stored, script) = (Stored::new(), Arc::new(Script::default()));
+    script.task_fails.store(true, Ordering::SeqCst);
+    let (herder, _herding) = stored.start(&script).await;
+    create(&herder, "c", "Scripted", &[("tasks.max", "2")]).await;
+    let failed = Some((State::Running, vec![State::Running, State::Failed]));
+    until("the failure", || states(&herder, "c") == failed).await;
+    script.task_fails.store(false, Ordering::SeqCst);
+
+    herder.restart("c", false, false).await.unwrap();
+    until("the restart", || {
+        script.plans.load(Ordering::SeqCst) == 2 && states(&herder, "c") == failed
+    })
+    .await;
+    let plan = |connector, tasks: &[u32]| RestartPlan {
+        connector,
+        tasks: tasks.to_vec(),
+    };
+    assert_eq!(herder.restart("c", false, true).await.unwrap(), plan(false, &[]));
+    assert_eq!(herder.restart("c", true, true).await.unwrap(), plan(false, &[1]));
+    let running = Some((State::Running, vec![State::Running; 2]));
+    until("the failed task", || states(&herder, "c") == running).await;
+    assert_eq!(started(&script), ["0", "1", "1"]);
+    assert_eq!(script.plans.load(Ordering::SeqCst), 2);
+
+    assert_eq!(
+        herder.restart("c", true, false).await.unwrap(),
+        plan(true, &[0, 1])
+    );
+    until("everything", || {
+        started(&script).len() == 5 && states(&herder, "c") == running
+    })
+    .await;
+    assert_eq!(script.plans.load(Ordering::SeqCst), 3);
 }
