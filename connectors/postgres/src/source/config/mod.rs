@@ -16,6 +16,10 @@ pub use keys::{
 use crate::connection::{Host, KeyNames, Settings, Tls};
 use crate::source::filter::{Filter, FilterLists};
 
+/// More records than these, a few kilobytes each, leave a core's cache before the last of them is made, and are fetched again
+/// to be encoded: `max.batch.size` bounds a hand-over, and does not ask for it to be that large.
+const CACHED_RECORDS: usize = 256;
+
 /// Operations that give no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Skipped {
@@ -458,7 +462,7 @@ fn stream(reader: &mut Reader<'_>) -> Option<StreamSettings> {
         flush_timeout: flush_timeout?,
         flush_timeout_action: flush_timeout_action?,
         confirms,
-        batch_records_max: size(batch?),
+        batch_records_max: size(batch?).min(CACHED_RECORDS),
         queue_bytes_max: match size(queue?) {
             0 => QUEUE_BYTES,
             bytes => bytes,
