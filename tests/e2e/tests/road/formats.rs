@@ -119,7 +119,7 @@ fn a_bad_record_is_logged_as_much_as_was_asked_for() {
     let logged = |name: &str| {
         let lines = worker.log_lines("bad record").into_iter();
         lines
-            .filter(|line| line.contains(&format!("\"connector\":\"{name}\"")))
+            .filter(|line| line.contains(&format!("connector={name} ")))
             .collect::<Vec<_>>()
     };
     for (name, enabled, contents) in [
