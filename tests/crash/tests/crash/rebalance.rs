@@ -68,6 +68,14 @@ impl Group {
         }
         let tables = rig.source(&["ledger", "history", "steps"]);
         assert!(Rig::create(&source, "source", &tables), "{}", source.log());
+        // The snapshot holds the first image of each row of `steps`: raised before it is read, that image would be missing.
+        let streams = format!(
+            "select count(*) from pg_stat_replication r join pg_replication_slots s on s.active_pid = r.pid \
+             where s.database = '{name}' and r.state in ('catchup', 'streaming')"
+        );
+        eventually("a stream behind the snapshot", SHARED_WITHIN, || {
+            (rig.sql(name, &streams).trim().to_owned(), "1".to_owned())
+        });
         let registry = &source.registry;
         let shared = format!(
             "key.converter.schema.registry.url=http://{registry}\nvalue.converter.schema.registry.url=http://{registry}"
