@@ -265,7 +265,8 @@ impl Text {
         reason = "checking the bytes again at every look would cost every row"
     )]
     pub fn as_str(&self) -> &str {
-        // SAFETY: every constructor of `Text` takes a `str`, checks the bytes, or cuts checked text between characters, and a blob never changes.
+        // SAFETY: every constructor of `Text` takes a `str`, checks the bytes, or cuts checked text between characters, and a
+        // blob never changes.
         unsafe { std::str::from_utf8_unchecked(self.0.as_bytes()) }
     }
 

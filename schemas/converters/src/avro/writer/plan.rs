@@ -109,10 +109,7 @@ impl Plan {
             return self.nothing(slot, value, out, depth);
         }
         slot.present(out);
-        if leaf(&slot.op, value, out) {
-            return Ok(());
-        }
-        self.branch(&slot.op, value, out, depth)
+        self.op(&slot.op, value, out, depth)
     }
 
     fn nothing(&self, slot: &Slot, value: &Value, out: &mut Vec<u8>, depth: u32) -> Outcome {
@@ -136,6 +133,14 @@ impl Plan {
     #[inline(never)]
     fn stand_in(&self, slot: &Slot, default: &Value, out: &mut Vec<u8>, depth: u32) -> Outcome {
         self.slot(slot, default, out, depth)
+    }
+
+    #[inline(always)]
+    fn op(&self, op: &Op, value: &Value, out: &mut Vec<u8>, depth: u32) -> Outcome {
+        if leaf(op, value, out) {
+            return Ok(());
+        }
+        self.branch(op, value, out, depth)
     }
 
     /// What is not a leaf, or does not fit.
@@ -243,10 +248,7 @@ impl Plan {
             Some((index, (op, field))) => {
                 // Invariant: unions have few members.
                 write_long(out, index as i64 + i64::from(nullable));
-                if leaf(op, field, out) {
-                    return Ok(());
-                }
-                self.branch(op, field, out, depth + 1)
+                self.op(op, field, out, depth + 1)
             }
             None if nullable => {
                 out.push(0);
