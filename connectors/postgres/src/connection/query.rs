@@ -3,7 +3,9 @@
 use std::ops::Deref;
 
 use rowtide_api::Error;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 use tracing::Instrument as _;
 
@@ -16,6 +18,7 @@ use crate::errors;
 pub struct Connection {
     client: Client,
     driver: JoinHandle<()>,
+    sent_away: watch::Receiver<bool>,
 }
 
 impl Deref for Connection {
@@ -53,6 +56,17 @@ impl Connection {
             _ => None,
         });
         Ok(rows.collect())
+    }
+
+    /// Ends when the server has ended this session by an operator's command, as it does with every session first of all when
+    /// it shuts down. Never ends when the session ends otherwise.
+    pub fn sent_away(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut sent_away = self.sent_away.clone();
+        async move {
+            if sent_away.wait_for(|sent_away| *sent_away).await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 }
 
@@ -118,14 +132,20 @@ async fn attempt(
             settings.refused(errors::of_client(error, doing.as_str()))
         }
     })?;
+    let (tell, sent_away) = watch::channel(false);
     let driving = async move {
         // The client's own calls report the same failure to whoever made them.
         if let Err(error) = connection.await {
+            tell.send_replace(error.code() == Some(&SqlState::ADMIN_SHUTDOWN));
             tracing::debug!(error = %error, "a query session ended");
         }
     };
     let driver = tokio::spawn(driving.in_current_span());
-    Ok(Connection { client, driver })
+    Ok(Connection {
+        client,
+        driver,
+        sent_away,
+    })
 }
 
 fn session_options() -> String {

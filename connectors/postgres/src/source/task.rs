@@ -192,8 +192,13 @@ impl PostgresTask {
         self.context.task.progress.phase("streaming");
         self.context.task.progress.recovered();
         State::Streaming(Box::new(Streaming {
+            session: session::start(
+                stream,
+                self.config.stream.clone(),
+                self.confirmed.subscribe(),
+                query.sent_away(),
+            ),
             query,
-            session: session::start(stream, self.config.stream.clone(), self.confirmed.subscribe()),
             transactions: Transactions::new(
                 self.compiler.clone(),
                 self.builder(system),

@@ -11,5 +11,6 @@ mod database;
 mod differential;
 mod harness;
 mod position;
+mod shutdown;
 mod snapshot;
 mod structures;

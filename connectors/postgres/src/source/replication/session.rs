@@ -38,6 +38,8 @@ const CHUNKS_MAX: usize = 256;
 /// With nothing received for this long the server is asked where it is, so that an idle database releases WAL (PG-006) and
 /// a silent peer is noticed.
 const PROBE: Duration = Duration::from_secs(1);
+/// How long the server may take to let go of a stream once it shuts down, before its socket is simply closed.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
 /// PG-201: silent for this long although asked: the connection is dead.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -104,8 +106,14 @@ enum End {
     Done,
 }
 
-/// Starts the task over an attached stream. `confirmed`: up to where the stored offsets let WAL go.
-pub fn start(stream: Stream, settings: StreamSettings, confirmed: watch::Receiver<u64>) -> Handle {
+/// Starts the task over an attached stream. `confirmed`: up to where the stored offsets let WAL go. `sent_away` ends when
+/// the server shuts down.
+pub fn start(
+    stream: Stream,
+    settings: StreamSettings,
+    confirmed: watch::Receiver<u64>,
+    sent_away: impl Future<Output = ()> + Send + 'static,
+) -> Handle {
     let (out, chunks) = mpsc::channel(CHUNKS_MAX);
     let (stop, stopped) = tokio::sync::oneshot::channel();
     // A semaphore counts in 32 bits; a larger bound would only be a larger pile.
@@ -126,7 +134,7 @@ pub fn start(stream: Stream, settings: StreamSettings, confirmed: watch::Receive
         next_probe: now + PROBE,
         settings,
     };
-    let task = tokio::spawn(session.run(stopped).in_current_span());
+    let task = tokio::spawn(session.run(stopped, sent_away).in_current_span());
     Handle {
         chunks,
         stop: Some(stop),
@@ -135,25 +143,43 @@ pub fn start(stream: Stream, settings: StreamSettings, confirmed: watch::Receive
 }
 
 impl Session {
-    async fn run(mut self, stopped: tokio::sync::oneshot::Receiver<()>) {
-        let result = tokio::select! {
+    async fn run(
+        mut self,
+        stopped: tokio::sync::oneshot::Receiver<()>,
+        sent_away: impl Future<Output = ()> + Send,
+    ) {
+        let failure = tokio::select! {
             biased;
             // 1. Ordered end: the consumer asked for it, or is gone.
-            _ = stopped => Ok(()),
-            // 2. The stream itself; it only returns with an error.
-            result = self.stream_on() => result,
+            _ = stopped => return drop(self.leave().await),
+            // 2. The server shuts down. It waits, without limit, until each logical stream has confirmed all WAL or is gone,
+            // and what is not durable downstream cannot be confirmed: so go.
+            () = sent_away => None,
+            // 3. The stream itself; it only returns with an error.
+            result = self.stream_on() => result.err(),
         };
-        match result {
-            Ok(()) => {
-                // The last confirmed position still counts: without it the next start would repeat nothing, but the server
-                // would keep WAL for longer.
-                let _ = self.status(false).await;
-                let _ = self.stream.close().await;
+        let out = self.out.clone();
+        let error = match failure {
+            Some(error) => {
+                drop(self);
+                error
             }
-            Err(error) => {
-                let _ = self.out.send(Err(error)).await;
+            None => {
+                // Too late, the socket is closed all the same: the future owns it.
+                let _ = timeout(LEAVE_MAX, self.leave()).await;
+                Error::retriable("the server is shutting down")
             }
-        }
+        };
+        // Only now, when the server is rid of us: a consumer that is full takes its time.
+        let _ = out.send(Err(error)).await;
+    }
+
+    /// Ends the stream in order.
+    async fn leave(mut self) -> Result<(), Error> {
+        // The last confirmed position still counts: without it the next start would repeat nothing, but the server would
+        // keep WAL for longer.
+        self.status(false).await?;
+        self.stream.close().await
     }
 
     async fn stream_on(&mut self) -> Result<(), Error> {
