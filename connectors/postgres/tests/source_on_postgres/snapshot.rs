@@ -249,3 +249,27 @@ async fn partitioned_tables_are_read_under_their_own_name() {
     assert_eq!(driver.shown(1).await, ["c p.public.t {id=12} null -> {id=12}"]);
     driver.stop().await;
 }
+
+/// PG-150, PG-156: a child has its own rows and its own topic; they are not its parent's too, in snapshot or stream.
+#[tokio::test]
+async fn a_table_with_children_gives_its_own_rows_only() {
+    let database = Database::new(
+        "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE t_child (PRIMARY KEY (id)) INHERITS (t);
+         INSERT INTO t VALUES (1); INSERT INTO t_child VALUES (2)",
+    )
+    .await;
+    let mut driver = database.start(&[]).await;
+    assert_eq!(
+        driver.shown(2).await,
+        [
+            "r p.public.t {id=1} null -> {id=1}",
+            "r p.public.t_child {id=2} null -> {id=2}"
+        ]
+    );
+    database.run("INSERT INTO t_child VALUES (3)").await;
+    assert_eq!(
+        driver.shown(1).await,
+        ["c p.public.t_child {id=3} null -> {id=3}"]
+    );
+    driver.stop().await;
+}

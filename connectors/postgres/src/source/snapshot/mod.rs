@@ -84,7 +84,7 @@ impl Snapshot {
             let published = published_columns(&plan.captured.published, &table.name);
             let relation = snapshot_relation(table.oid, &table.name, info, published);
             let compiled = around.compiler.compile(&relation, &plan.captured.structures)?;
-            selects.push(read::select(&relation, &compiled));
+            selects.push(read::select(&relation, table.kind, &compiled));
             items.push((
                 Arc::from(table.name.to_string()),
                 u64::try_from(table.estimated_rows).ok(),

@@ -47,15 +47,21 @@ impl Drop for Reader {
     }
 }
 
-/// The SELECT inside a table's COPY: captured columns only, in catalogue order (PG-150).
-pub(super) fn select(relation: &Relation, plan: &TablePlan) -> String {
+/// The SELECT inside a table's COPY: captured columns only, in catalogue order (PG-150). The children of an inheritance
+/// parent are tables of their own; a partitioned table's rows all lie in its partitions, and go out under its name (PG-157).
+pub(super) fn select(relation: &Relation, kind: u8, plan: &TablePlan) -> String {
     let captured = relation
         .columns
         .iter()
         .zip(&plan.columns)
         .filter(|(_, plan)| plan.is_some());
     let columns: Vec<_> = captured.map(|(column, _)| quoted(&column.name)).collect();
-    format!("SELECT {} FROM {}", columns.join(", "), relation.name.quoted())
+    let only = if kind == b'p' { "" } else { "ONLY " };
+    format!(
+        "SELECT {} FROM {only}{}",
+        columns.join(", "),
+        relation.name.quoted()
+    )
 }
 
 /// Starts reading.
