@@ -1,7 +1,7 @@
 //! Sans-I/O: what is asked of the catalogue, and how its answers are read. One batched query per question, never one per
 //! column or table (PG-047, PG-206).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::connection::Row;
@@ -230,6 +230,54 @@ pub fn structures(rows: &[Row]) -> Result<Structures, Unexpected> {
         }
     }
     Ok(found)
+}
+
+/// What a publication is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Existing {
+    /// FOR ALL TABLES.
+    pub all_tables: bool,
+    /// It is FOR TABLE of exactly these. `None`: it publishes whole schemas.
+    pub members: Option<BTreeSet<TableName>>,
+}
+
+/// Asks for a publication and the tables it is made of: a row for each, or one row without a table.
+pub fn members_sql(publication: &str, version: u32) -> String {
+    let schemas = match version {
+        150_000.. => "EXISTS (SELECT FROM pg_catalog.pg_publication_namespace s WHERE s.pnpubid = p.oid)",
+        _ => "false",
+    };
+    format!(
+        "SELECT p.puballtables, {schemas}, n.nspname, c.relname
+         FROM pg_catalog.pg_publication p
+         LEFT JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid
+         LEFT JOIN pg_catalog.pg_class c ON c.oid = r.prrelid
+         LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE p.pubname = {}",
+        literal(publication)
+    )
+}
+
+/// Reads the answer to [`members_sql`]; `None`: there is no such publication.
+///
+/// # Errors
+/// An answer of another form.
+pub fn members(rows: &[Row]) -> Result<Option<Existing>, Unexpected> {
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let [all_tables, schemas, ..] = first.as_slice() else {
+        return Err(Unexpected("publications"));
+    };
+    let names = rows.iter().filter_map(|row| match row.as_slice() {
+        [_, _, Some(schema), Some(table)] => Some(TableName::new(schema.as_str(), table.as_str())),
+        _ => None,
+    });
+    let is = |cell: &Option<String>| cell.as_deref() == Some("t");
+    Ok(Some(Existing {
+        all_tables: is(all_tables),
+        members: (!is(schemas)).then(|| names.collect()),
+    }))
 }
 
 /// What a publication publishes of a table.

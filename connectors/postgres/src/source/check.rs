@@ -81,7 +81,7 @@ async fn server(config: &SourceConfig, query: &Connection, report: &mut ConfigRe
     readable(query, &tables, report).await?;
     let (existing, published) = publication::look_up(query, &config.publication, server.version).await?;
     let names: Vec<_> = tables.iter().map(|table| table.name.clone()).collect();
-    if let Err(error) = publication::decide(&config.publication, existing, &published, &names)
+    if let Err(error) = publication::decide(&config.publication, existing.as_ref(), &published, &names)
         && !tables.is_empty()
     {
         let key = match config.publication.mode {

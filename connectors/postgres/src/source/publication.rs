@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rowtide_api::Error;
 
-use super::catalogue::{self, Published, TableRow};
+use super::catalogue::{self, Existing, Published, TableRow};
 use super::config::{PublicationMode, PublicationSettings};
 use crate::connection::Connection;
 use crate::errors;
@@ -19,20 +19,13 @@ pub enum Change {
     Run(String),
 }
 
-/// What is known of the publication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Existing {
-    /// FOR ALL TABLES.
-    pub all_tables: bool,
-}
-
 /// §2.2: what to do about the publication. `published`: tables it has now.
 ///
 /// # Errors
 /// Fatal where its mode forbids what would have to be done.
 pub fn decide(
     settings: &PublicationSettings,
-    existing: Option<Existing>,
+    existing: Option<&Existing>,
     published: &[Published],
     captured: &[TableName],
 ) -> Result<Change, Error> {
@@ -60,9 +53,11 @@ pub fn decide(
                 ))
                 .hint("set publication.autocreate.mode=all_tables, or choose another publication.name"));
             }
-            let has: BTreeSet<_> = published.iter().map(|published| &published.table).collect();
+            // What it is made of or what comes of that: in place of a partitioned table the server shows its partitions.
+            let shown: BTreeSet<_> = published.iter().map(|published| &published.table).collect();
             let wants: BTreeSet<_> = captured.iter().collect();
-            if has == wants {
+            let is_made_of = |members: &BTreeSet<TableName>| members.iter().eq(wants.iter().copied());
+            if shown == wants || existing.members.as_ref().is_some_and(is_made_of) {
                 return Ok(Change::None);
             }
             if captured.is_empty() {
@@ -99,11 +94,12 @@ fn create(settings: &PublicationSettings, tables: &str) -> String {
     format!("CREATE PUBLICATION {}{tables}{with}", quoted(&settings.name))
 }
 
+/// ONLY: the children of an inheritance parent are tables of their own. Of a partitioned table it leaves nothing out.
 fn table_list(captured: &[TableName]) -> String {
     let sorted: BTreeSet<_> = captured.iter().collect();
     sorted
         .iter()
-        .map(|table| table.quoted())
+        .map(|table| format!("ONLY {}", table.quoted()))
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -176,7 +172,7 @@ pub async fn ensure(
 ) -> Result<Vec<Published>, Error> {
     let names: Vec<_> = captured.iter().map(|table| table.name.clone()).collect();
     let (existing, published) = look_up(query, settings, version).await?;
-    match decide(settings, existing, &published, &names)? {
+    match decide(settings, existing.as_ref(), &published, &names)? {
         Change::None => Ok(published),
         Change::Run(_) if standby => Err(Error::fatal(format!(
             "publication {} has to be changed, and a standby cannot do it",
@@ -212,18 +208,15 @@ pub async fn look_up(
     version: u32,
 ) -> Result<(Option<Existing>, Vec<Published>), Error> {
     let doing = format!("reading publication {}", settings.name);
-    let sql = format!(
-        "SELECT puballtables FROM pg_catalog.pg_publication WHERE pubname = {}",
-        literal(&settings.name)
-    );
-    let rows = query.rows(&sql, &doing).await?;
-    let existing = rows.first().map(|row| Existing {
-        all_tables: row.first().cloned().flatten().as_deref() == Some("t"),
-    });
+    let unexpected = |cause| Error::fatal(doing.as_str()).because(cause);
+    let rows = query
+        .rows(&catalogue::members_sql(&settings.name, version), &doing)
+        .await?;
+    let existing = catalogue::members(&rows).map_err(unexpected)?;
     let rows = query
         .rows(&catalogue::published_sql(&settings.name, version), &doing)
         .await?;
-    let published = catalogue::published(&rows).map_err(|cause| Error::fatal(doing).because(cause))?;
+    let published = catalogue::published(&rows).map_err(unexpected)?;
     Ok((existing, published))
 }
 
@@ -274,31 +267,41 @@ mod tests {
     fn the_table_of_modes_is_exact() {
         use PublicationMode::{AllTables, Disabled, Filtered, NoTables};
         let captured = [TableName::new("public", "b"), TableName::new("public", "a")];
-        let some = Some(Existing { all_tables: false });
-        let all = Some(Existing { all_tables: true });
-        let check = |mode, existing, has: &[Published]| {
-            decide(&settings(mode), existing, has, &captured)
+        let made_of = |members: Option<&[&str]>| {
+            let names = |of: &[&str]| of.iter().map(|name| TableName::new("public", *name)).collect();
+            Some(Existing {
+                all_tables: false,
+                members: members.map(names),
+            })
+        };
+        let some = &made_of(None);
+        let all = &Some(Existing {
+            all_tables: true,
+            members: Some(BTreeSet::new()),
+        });
+        let check = |mode, existing: &Option<Existing>, has: &[Published]| {
+            decide(&settings(mode), existing.as_ref(), has, &captured)
                 .map(|change| match change {
                     Change::None => String::new(),
                     Change::Run(sql) => sql,
                 })
                 .map_err(|error| error.context().to_owned())
         };
-        let tables = "\"public\".\"a\", \"public\".\"b\"";
+        let tables = "ONLY \"public\".\"a\", ONLY \"public\".\"b\"";
         let created = Ok(format!(
             "CREATE PUBLICATION \"my \"\"pub\"\"\" FOR TABLE {tables}"
         ));
-        assert_eq!(check(None, None, &[]), created);
-        assert_eq!(check(Some(Filtered), None, &[]), created);
+        assert_eq!(check(None, &None, &[]), created);
+        assert_eq!(check(Some(Filtered), &None, &[]), created);
         assert_eq!(
-            check(Some(AllTables), None, &[]),
+            check(Some(AllTables), &None, &[]),
             Ok("CREATE PUBLICATION \"my \"\"pub\"\"\" FOR ALL TABLES".into())
         );
         assert_eq!(
-            check(Some(NoTables), None, &[]),
+            check(Some(NoTables), &None, &[]),
             Ok("CREATE PUBLICATION \"my \"\"pub\"\"\"".into())
         );
-        assert!(check(Some(Disabled), None, &[]).is_err());
+        assert!(check(Some(Disabled), &None, &[]).is_err());
         for mode in [None, Some(AllTables), Some(NoTables), Some(Disabled)] {
             assert_eq!(check(mode, some, &[]), Ok(String::new()), "{mode:?}");
             assert_eq!(check(mode, all, &[]), Ok(String::new()), "{mode:?}");
@@ -312,6 +315,21 @@ mod tests {
             check(Some(Filtered), some, &[published("a")]),
             Ok(format!("ALTER PUBLICATION \"my \"\"pub\"\"\" SET TABLE {tables}"))
         );
+        // `b` is partitioned: its partition is shown in its place.
+        let shown = [published("a"), published("leaf")];
+        let right = made_of(Some(&["a", "b"]));
+        assert_eq!(check(Some(Filtered), &right, &shown), Ok(String::new()));
+        for other in [
+            made_of(Some(&["a"])),
+            made_of(Some(&["a", "b", "c"])),
+            made_of(None),
+        ] {
+            assert_ne!(
+                check(Some(Filtered), &other, &shown),
+                Ok(String::new()),
+                "{other:?}"
+            );
+        }
     }
 
     /// PG-038.

@@ -168,3 +168,40 @@ async fn logical_messages_are_passed_over() {
     assert_eq!(driver.shown(1).await, ["c p.public.t {id=1} null -> {id=1}"]);
     driver.stop().await;
 }
+
+/// PG-038: `filtered` compares with the tables the publication was made of, not with the partitions it shows for them; nor
+/// are an inheritance parent's children made part of it.
+#[tokio::test]
+async fn a_filtered_publication_that_is_right_is_left_alone() {
+    let database = Database::new(
+        "CREATE TABLE t (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10);
+         CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE u_child (PRIMARY KEY (id)) INHERITS (u);
+         CREATE TABLE altered ();
+         CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO altered DEFAULT VALUES; END';
+         CREATE EVENT TRIGGER note ON ddl_command_end WHEN TAG IN ('ALTER PUBLICATION') EXECUTE FUNCTION note()",
+    )
+    .await;
+    let more = [
+        ("publication.autocreate.mode", "filtered"),
+        ("table.include.list", "public.t,public.t1,public.u"),
+    ];
+    let mut seen = Vec::new();
+    for id in 1..=4 {
+        let mut driver = streaming(&database, &more).await;
+        // What is streamed to it shows that it has attached, and is done with the publication.
+        database.run(&format!("INSERT INTO u VALUES ({id})")).await;
+        driver.records(1).await;
+        driver.stop().await;
+        let members = "SELECT string_agg(prrelid::regclass::text, ' ' ORDER BY prrelid::regclass::text) FROM pg_publication_rel";
+        let altered = database.value("SELECT count(*) FROM altered").await;
+        seen.push(format!("{} after {altered}", database.value(members).await));
+        if id == 2 {
+            database
+                .run("ALTER PUBLICATION dbz_publication DROP TABLE t1")
+                .await;
+        }
+    }
+    // Made, left alone, mended after the statement above, left alone.
+    let expected = [0, 0, 2, 2].map(|altered| format!("t t1 u after {altered}"));
+    assert_eq!(seen, expected);
+}
