@@ -48,11 +48,7 @@ const RULES: &[Rule] = &[
         "the object is in use by another session",
     ),
     rule("55P03", Class::Retriable, "another transaction holds the lock"),
-    rule(
-        "55000",
-        Class::Fatal,
-        "the object is not in the state this needs; for a slot: it may be invalidated, drop it and take a new snapshot",
-    ),
+    rule("55000", Class::Fatal, "the object is not in the state this needs"),
     rule(
         "58P01",
         Class::Fatal,
@@ -168,6 +164,17 @@ pub fn of_client(error: tokio_postgres::Error, context: impl Into<Arc<str>>) -> 
     }
 }
 
+/// The next step where what failed was the use of a replication slot (PG-036): there SQLSTATE 55000, which says of any object
+/// that its state is the wrong one, most often says that the slot is invalidated.
+pub fn of_slot(error: Error) -> Error {
+    match sqlstate(&error) {
+        Some("55000") => error.hint(
+            "the slot may be invalidated: drop it and the connector's offset for a new snapshot; raise max_slot_wal_keep_size",
+        ),
+        _ => error,
+    }
+}
+
 /// An error with its causes, for a finding of validate.
 pub fn full(error: &Error) -> String {
     let mut text = error.to_string();
@@ -240,5 +247,17 @@ mod tests {
             .within("outer");
         assert_eq!(sqlstate(&error), Some("55006"));
         assert!(error.is_retriable());
+    }
+
+    /// PG-036: a sink, a catalogue query and a publication know no slot.
+    #[test]
+    fn the_next_step_names_a_slot_only_where_one_is_used() {
+        let wrong_state = || ServerError::new("55000", "not in the prerequisite state").into_error("doing");
+        let step = |error: Error| error.next_step().unwrap_or_default().to_owned();
+        assert!(!step(wrong_state()).contains("slot"), "{}", step(wrong_state()));
+        let of_slot_step = step(of_slot(wrong_state()));
+        assert!(of_slot_step.contains("drop it"), "{of_slot_step}");
+        let busy = || ServerError::new("55006", "active").into_error("doing");
+        assert_eq!(step(of_slot(busy())), step(busy()));
     }
 }

@@ -523,7 +523,7 @@ pub async fn open_stream(
             Err(error) => error,
         };
         if errors::sqlstate(&error) != Some("55006") {
-            return Err(error);
+            return Err(errors::of_slot(error));
         }
         let holder = holder(query, name).await?.unwrap_or_else(|| "gone by now".into());
         if left == 0 {

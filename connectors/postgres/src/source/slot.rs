@@ -310,7 +310,7 @@ pub async fn advance(query: &Connection, name: &str, to: u64) -> Result<(), Erro
             tracing::warn!(error = %error, "the slot could not be advanced; streaming starts from the offset all the same");
             Ok(())
         }
-        Err(error) => Err(error),
+        Err(error) => Err(errors::of_slot(error)),
     }
 }
 

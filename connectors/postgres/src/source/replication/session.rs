@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use super::transaction::Chunk;
 use crate::connection::copy_both::{Stream, error_in_stream};
 use crate::connection::frame::{Malformed, Streamed, streamed};
-use crate::errors::ServerError;
+use crate::errors::{self, ServerError};
 use crate::source::config::{StreamSettings, TimeoutAction};
 use crate::source::record::malformed;
 
@@ -236,7 +236,10 @@ impl Session {
             self.last_read = Instant::now();
         }
         match scan.end {
-            Some(End::Failed(error)) => return Err(error.into_error("streaming from the replication slot")),
+            Some(End::Failed(error)) => {
+                let error = error.into_error("streaming from the replication slot");
+                return Err(errors::of_slot(error));
+            }
             Some(End::Done) => return Err(Error::retriable("the server ended the replication stream")),
             None => {}
         }
