@@ -77,13 +77,20 @@ enum Effect {
 #[derive(Debug)]
 pub(crate) struct Planner {
     targets: Arc<[Target]>,
-    by_topic: HashMap<Arc<str>, Vec<usize>>,
-    /// Of each topic, what its tables read fields of.
-    fields: HashMap<Arc<str>, FieldsOf>,
+    topics: HashMap<Arc<str>, Topic>,
     plans: Vec<PlanCache>,
     markers: Vec<Marker>,
     /// The one source of each table (CS-108).
     sources: Vec<Option<Arc<str>>>,
+}
+
+/// What is written of a topic.
+#[derive(Debug, Default)]
+struct Topic {
+    /// Indexes of its tables.
+    tables: Vec<usize>,
+    /// What some of them read fields of.
+    fields: FieldsOf,
 }
 
 type SchemaPair = (Option<Arc<Schema>>, Option<Arc<Schema>>);
@@ -97,19 +104,14 @@ struct PlanCache {
 impl Planner {
     /// For these tables.
     pub(crate) fn new(targets: Arc<[Target]>) -> Self {
-        let mut by_topic: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
-        let mut fields: HashMap<Arc<str>, FieldsOf> = HashMap::new();
+        let mut topics: HashMap<Arc<str>, Topic> = HashMap::new();
         for (index, target) in targets.iter().enumerate() {
-            let of_topic = fields.entry(target.settings.topic.clone()).or_default();
-            *of_topic = of_topic.or(FieldsOf::mapping(&target.settings));
-            by_topic
-                .entry(target.settings.topic.clone())
-                .or_default()
-                .push(index);
+            let topic = topics.entry(target.settings.topic.clone()).or_default();
+            topic.fields = topic.fields.or(FieldsOf::mapping(&target.settings));
+            topic.tables.push(index);
         }
         Self {
-            by_topic,
-            fields,
+            topics,
             plans: targets.iter().map(|_| PlanCache::default()).collect(),
             markers: targets
                 .iter()
@@ -122,9 +124,10 @@ impl Planner {
 
     /// The offset that a topic's notes are kept under: the highest of its tables.
     pub(crate) fn offset_of(&self, topic: &str) -> i64 {
-        let tables = self.by_topic.get(topic).map_or(&[][..], Vec::as_slice);
-        tables
-            .iter()
+        let topic = self.topics.get(topic);
+        topic
+            .into_iter()
+            .flat_map(|topic| &topic.tables)
             .map(|index| self.targets[*index].settings.offset)
             .max()
             .unwrap_or(0)
@@ -132,7 +135,8 @@ impl Planner {
 
     /// Adopts the source a partition's note names.
     pub(crate) fn adopt_source(&mut self, topic: &str, clock: &PartitionClock) {
-        for index in self.by_topic.get(topic).into_iter().flatten() {
+        let topic = self.topics.get(topic);
+        for index in topic.into_iter().flat_map(|topic| &topic.tables) {
             if self.sources[*index].is_none() {
                 self.sources[*index].clone_from(&clock.source);
             }
@@ -177,20 +181,15 @@ impl Planner {
         now_us: i64,
         batch: &mut BatchPlan,
     ) -> Result<Verdict, Refusal> {
-        let tables = self
-            .by_topic
-            .get(&record.record.topic)
-            .cloned()
-            .unwrap_or_default();
-        if tables.is_empty() {
+        let Some(topic) = self.topics.get(&record.record.topic) else {
             return Err(no_table(&record.record.topic).into());
-        }
-        let parsed = self.parsed(record);
+        };
+        let parsed = topic.parsed(record);
         let (raw, record) = (record, parsed.as_ref().unwrap_or(record));
         let previous = clock.clone_for_tombstone();
         let mut seen = None;
         let mut verdict = None;
-        for table in tables {
+        for &table in &topic.tables {
             let plan = self.plans[table]
                 .get(&self.targets[table], record)
                 .map_err(Refusal::Task)?;
@@ -237,22 +236,22 @@ impl Planner {
         }
         Ok(verdict.unwrap_or(Verdict::Skip("no_table")))
     }
-
-    /// The record with the objects its text holds, where some table reads fields of them.
-    fn parsed(&self, record: &SinkRecord) -> Option<SinkRecord> {
-        match (&record.record.key.value, &record.record.value.value) {
-            (Value::Text(_), _) | (_, Value::Text(_)) => {
-                self.fields.get(&record.record.topic)?.parsed(record)
-            }
-            _ => None,
-        }
-    }
 }
 
 fn no_table(topic: &str) -> RecordError {
     RecordError::new(format!(
         "topic {topic} has no table; add topic.{topic}.<keyspace>.<table>.mapping"
     ))
+}
+
+impl Topic {
+    /// The record with the objects its text holds, where some table reads fields of them.
+    fn parsed(&self, record: &SinkRecord) -> Option<SinkRecord> {
+        match (&record.record.key.value, &record.record.value.value) {
+            (Value::Text(_), _) | (_, Value::Text(_)) => self.fields.parsed(record),
+            _ => None,
+        }
+    }
 }
 
 impl PlanCache {
