@@ -1,6 +1,7 @@
 //! Connector files: a flat JSON map, a create request, or properties, tried in this order. A file whose name ends in
 //! `.json` is never read as properties.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rowtide_api::{Error, Properties};
@@ -15,8 +16,15 @@ use serde_json::Value;
 /// Every wrong file by its name, with what is wrong and what to do.
 pub(crate) fn load_all(paths: &[PathBuf], validator: &Validator) -> Result<Vec<CreateRequest>, Error> {
     let (mut requests, mut wrong) = (Vec::new(), Vec::new());
+    let mut named: HashMap<String, &Path> = HashMap::new();
     for path in paths {
-        match load(path).and_then(|request| check(path, request, validator)) {
+        let loaded = load(path).and_then(|request| {
+            if let Some(first) = named.insert(request.name.clone(), path) {
+                return Err(named_twice(&request.name, first, path));
+            }
+            check(path, request, validator)
+        });
+        match loaded {
             Ok(request) => requests.push(request),
             Err(error) => wrong.push(error),
         }
@@ -44,6 +52,15 @@ pub(crate) fn load(path: &Path) -> Result<CreateRequest, Error> {
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     parse(&bytes, is_named_json).map_err(|why| Error::fatal(format!("the connector file {shown}: {why}")))
+}
+
+/// The second would silently take the first one's place.
+fn named_twice(name: &str, first: &Path, second: &Path) -> Error {
+    let (first, second) = (first.display(), second.display());
+    Error::fatal(format!(
+        "the connector file {second}: it names the connector {name}, as {first} does"
+    ))
+    .hint("give one of the two another name, or leave one out")
 }
 
 /// Refuses what the worker would refuse; warnings come when the connector is created.

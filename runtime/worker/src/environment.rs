@@ -1,6 +1,6 @@
 //! Everything this program takes from its environment.
 
-use rowtide_api::Properties;
+use std::collections::BTreeMap;
 
 /// Variables of Debezium's image and the keys they mean.
 const DEBEZIUM: [(&str, &str); 14] = [
@@ -20,28 +20,35 @@ const DEBEZIUM: [(&str, &str); 14] = [
     ("REST_PORT", "rest.port"),
 ];
 
+/// A worker key that a variable sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FromVariable {
+    /// The variable.
+    pub(crate) variable: String,
+    /// What the key becomes.
+    pub(crate) value: String,
+}
+
 /// Worker keys from the environment, as the usual Connect images name them; they win over the file.
-pub(crate) fn worker_keys() -> Properties {
+pub(crate) fn worker_keys() -> BTreeMap<String, FromVariable> {
     keys(
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
     )
 }
 
-/// As [`worker_keys`], of these variables.
-pub(crate) fn keys(variables: impl Iterator<Item = (String, String)>) -> Properties {
-    let (mut named, mut debezium) = (Properties::new(), Properties::new());
-    for (name, value) in variables {
-        if let Some(rest) = name.strip_prefix("CONNECT_") {
-            named.set(dotted(rest), value);
-        } else if let Some((_, key)) = DEBEZIUM.iter().find(|(known, _)| *known == name) {
-            debezium.set(*key, value);
+/// As [`worker_keys`], of these variables. Connect's own names win over Debezium's.
+pub(crate) fn keys(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, FromVariable> {
+    let (mut named, mut keys) = (BTreeMap::new(), BTreeMap::new());
+    for (variable, value) in variables {
+        if let Some(rest) = variable.strip_prefix("CONNECT_") {
+            named.insert(dotted(rest), FromVariable { variable, value });
+        } else if let Some((_, key)) = DEBEZIUM.iter().find(|(known, _)| *known == variable) {
+            keys.insert((*key).to_owned(), FromVariable { variable, value });
         }
     }
-    for (key, value) in named.iter() {
-        debezium.set(key, value);
-    }
-    debezium
+    keys.extend(named);
+    keys
 }
 
 /// `KEY_CONVERTER_SCHEMAS_ENABLE` → `key.converter.schemas.enable`; two underscores mean one, three a dash.
@@ -94,13 +101,21 @@ mod tests {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
+        let found: Vec<_> = keys
+            .iter()
+            .map(|(key, from)| (key.as_str(), from.value.as_str(), from.variable.as_str()))
+            .collect();
         let expected = [
-            ("a_b-c", "x"),
-            ("bootstrap.servers", "kafka:9092"),
-            ("group.id", "2"),
-            ("key.converter.schemas.enable", "false"),
-            ("task.shutdown.graceful.timeout.ms", "7000"),
+            ("a_b-c", "x", "CONNECT_A__B___C"),
+            ("bootstrap.servers", "kafka:9092", "BOOTSTRAP_SERVERS"),
+            ("group.id", "2", "CONNECT_GROUP_ID"),
+            (
+                "key.converter.schemas.enable",
+                "false",
+                "CONNECT_KEY_CONVERTER_SCHEMAS_ENABLE",
+            ),
+            ("task.shutdown.graceful.timeout.ms", "7000", "SHUTDOWN_TIMEOUT"),
         ];
-        assert_eq!(keys, Properties::from_iter(expected));
+        assert_eq!(found, expected);
     }
 }

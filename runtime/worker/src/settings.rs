@@ -5,6 +5,7 @@ mod image;
 mod keys;
 mod listener;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use rowtide_engine::connector::chain::WorkerConverters;
 use rowtide_engine::connector::validation::{OverrideCheck, Validator};
 use rowtide_kafka::settings::{Policy, check_overrides};
 
-use crate::environment;
+use crate::environment::{self, FromVariable};
 use crate::plugins::plugins;
 
 pub(crate) use listener::{Advertised, Listener};
@@ -59,14 +60,25 @@ impl Settings {
         let pairs = rowtide_java::properties::parse(&bytes)
             .fatal(format!("reading the worker's properties {shown}"))?;
         let mut properties: Properties = pairs.into_iter().collect();
-        for (key, value) in environment::worker_keys().iter() {
-            properties.set(key, value);
+        let variables = environment::worker_keys();
+        for (key, from) in &variables {
+            properties.set(key.as_str(), from.value.as_str());
         }
         let (settings, report) = Self::read(&properties);
         for finding in report.warnings() {
-            tracing::warn!(key = finding.key, "{}", finding.message);
+            tracing::warn!(key = finding.key, "{}", told(finding, &variables));
         }
-        settings.ok_or_else(|| invalid(&shown.to_string(), &report))
+        settings.ok_or_else(|| {
+            let reasons: Vec<_> = report
+                .errors()
+                .iter()
+                .map(|finding| told(finding, &variables))
+                .collect();
+            Error::fatal(format!(
+                "the worker's properties {shown} are invalid:\n  {}",
+                reasons.join("\n  ")
+            ))
+        })
     }
 
     /// The defaults, for validating a connector without a worker: only converters matter there.
@@ -138,14 +150,10 @@ fn override_check(policy: Policy) -> OverrideCheck {
     }
 }
 
-fn invalid(file: &str, report: &ConfigReport) -> Error {
-    let reasons: Vec<_> = report
-        .errors()
-        .iter()
-        .map(|finding| finding.message.as_str())
-        .collect();
-    Error::fatal(format!(
-        "the worker's properties {file} are invalid:\n  {}",
-        reasons.join("\n  ")
-    ))
+/// What is wrong with a key; where its value comes from a variable, from which.
+fn told(finding: &Finding, variables: &BTreeMap<String, FromVariable>) -> String {
+    match variables.get(&finding.key) {
+        Some(from) => format!("{} (set by the variable {})", finding.message, from.variable),
+        None => finding.message.clone(),
+    }
 }

@@ -13,6 +13,34 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
+/// A folder with a worker's properties, which listen on a free port and leave the registry off.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).expect("the file is written");
+        path.display().to_string()
+    }
+
+    fn worker(&self) -> String {
+        let text = format!(
+            "key.converter=JsonConverter\nvalue.converter=JsonConverter\noffset.storage.file.filename={}\n\
+             listeners=http://127.0.0.1:0\nrowtide.registry.listeners=\n",
+            self.0.path().join("state").display()
+        );
+        self.file("worker", &text)
+    }
+
+    fn has_started_nothing(&self) -> bool {
+        !self.0.path().join("state").exists()
+    }
+}
+
 /// CN-009.
 #[test]
 fn exit_codes_tell_usage_worker_and_connector_apart() {
@@ -44,32 +72,19 @@ fn exit_codes_tell_usage_worker_and_connector_apart() {
 /// CN-009: every wrong file by its name and with the next step, before anything starts.
 #[test]
 fn all_wrong_connector_files_are_told_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
-    };
-    let state = folder.path().join("state");
-    let worker = file(
-        "worker",
-        &format!(
-            "key.converter=JsonConverter\nvalue.converter=JsonConverter\noffset.storage.file.filename={}\n\
-             listeners=http://127.0.0.1:0\nrowtide.registry.listeners=\n",
-            state.display()
-        ),
-    );
-    let properties = file("text.json", "\nname=c\n");
-    let invalid = file(
+    let folder = Folder::new();
+    let worker = folder.worker();
+    let properties = folder.file("text.json", "\nname=c\n");
+    let invalid = folder.file(
         "invalid.json",
         r#"{"name":"source","connector.class":"PostgresConnector","tasks.max":"none"}"#,
     );
     // The registry is off, so nothing stands in for its address.
-    let avro = file(
+    let avro = folder.file(
         "avro.properties",
         "name=a\nconnector.class=RandomUserSource\nvalue.converter=AvroConverter\n",
     );
-    let absent = folder.path().join("absent.json").display().to_string();
+    let absent = folder.0.path().join("absent.json").display().to_string();
     let output = rowtide(&["standalone", &worker, &properties, &invalid, &avro, &absent]);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     let text = said(&output);
@@ -89,7 +104,55 @@ fn all_wrong_connector_files_are_told_at_once() {
     ] {
         assert!(text.contains(words), "{words} is missing: {text}");
     }
-    assert!(!state.exists(), "nothing may have started");
+    assert!(folder.has_started_nothing(), "nothing may have started");
+}
+
+/// CN-009: else the second would silently take the place of the first.
+#[test]
+fn two_connector_files_of_one_name_are_refused() {
+    let folder = Folder::new();
+    let worker = folder.worker();
+    let one = folder.file(
+        "one.json",
+        r#"{"name":"users","connector.class":"RandomUserSource"}"#,
+    );
+    let two = folder.file("two.properties", "name=users\nconnector.class=RandomUserSource\n");
+    let output = rowtide(&["standalone", &worker, &one, &two]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    for words in [
+        "two.properties: it names the connector users",
+        "one.json does",
+        "another name",
+    ] {
+        assert!(said(&output).contains(words), "{words}: {}", said(&output));
+    }
+    assert!(folder.has_started_nothing(), "nothing may have started");
+}
+
+/// EC-082: who sets a key by a variable looks for the mistake there and not in the file.
+#[test]
+fn a_wrong_variable_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("worker").display().to_string();
+    std::fs::write(
+        &file,
+        "key.converter=JsonConverter\nvalue.converter=JsonConverter\n",
+    )
+    .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_rowtide"))
+        .args(["standalone", &file])
+        .env("CONNECT_OFFSET_FLUSH_INTERVAL_MS", "soon")
+        .output()
+        .expect("the binary starts");
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    let line = |word: &str| text.lines().find(|line| line.contains(word)).unwrap_or_default();
+    let variable = "CONNECT_OFFSET_FLUSH_INTERVAL_MS";
+    assert!(line("offset.flush.interval.ms").contains(variable), "{text}");
+    assert!(
+        !line("offset.storage.file.filename").contains("variable"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -34,8 +34,8 @@ fn read(variables: Vec<(String, String)>) -> (Option<Settings>, ConfigReport) {
         .unwrap()
         .into_iter()
         .collect();
-    for (key, value) in environment::keys(variables.into_iter()).iter() {
-        properties.set(key, value);
+    for (key, from) in environment::keys(variables.into_iter()) {
+        properties.set(key, from.value);
     }
     Settings::read(&properties)
 }
