@@ -96,6 +96,40 @@ impl SinkCounters {
     }
 }
 
+/// How often something was started on this worker, and how that ended. A start that is given up counts as neither.
+#[derive(Debug, Default)]
+pub struct Startups {
+    attempts: Counter,
+    successes: Counter,
+    failures: Counter,
+}
+
+impl Startups {
+    /// Counts an attempt; the caller tells how it ended.
+    pub(crate) fn attempt(&self) {
+        self.attempts.add(1);
+    }
+
+    /// It runs.
+    pub(crate) fn succeeded(&self) {
+        self.successes.add(1);
+    }
+
+    /// It does not, and is tried again or has failed.
+    pub(crate) fn failed(&self) {
+        self.failures.add(1);
+    }
+
+    /// The totals by the names Connect gives them.
+    pub fn totals(&self) -> [(&'static str, u64); 3] {
+        [
+            ("attempts", self.attempts.get()),
+            ("success", self.successes.get()),
+            ("failure", self.failures.get()),
+        ]
+    }
+}
+
 #[derive(Debug, Clone)]
 struct ErrorCounters {
     retries: Counter,

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::metrics::Startups;
 use crate::observer::Observer;
 use crate::ports::Clock;
 use crate::store::status::{State, Status, StatusStore};
@@ -71,6 +72,8 @@ enum Write {
 pub struct Board {
     views: RwLock<BTreeMap<String, ConnectorView>>,
     writes: Sender<Write>,
+    connector_startups: Startups,
+    task_startups: Startups,
 }
 
 impl Board {
@@ -99,9 +102,21 @@ impl Board {
             Arc::new(Self {
                 views: RwLock::default(),
                 writes,
+                connector_startups: Startups::default(),
+                task_startups: Startups::default(),
             }),
             writer,
         )
+    }
+
+    /// Starts of connectors on this worker, restarts among them.
+    pub fn connector_startups(&self) -> &Startups {
+        &self.connector_startups
+    }
+
+    /// Starts of tasks on this worker; of a scheduled connector one a run.
+    pub fn task_startups(&self) -> &Startups {
+        &self.task_startups
     }
 
     /// A copy of one connector's view.

@@ -6,13 +6,13 @@ use std::fmt::Write;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use rowtide_engine::status::ConnectorView;
+use rowtide_engine::status::{Board, ConnectorView};
 use rowtide_engine::store::status::State as Status;
 
 use crate::routes::Shared;
 
 pub(crate) async fn text(State(server): State<Shared>) -> impl IntoResponse {
-    let text = render(&server.herder.board().all(), server.version);
+    let text = render(server.herder.board(), server.version);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
@@ -51,7 +51,8 @@ impl Families {
     }
 }
 
-fn render(views: &BTreeMap<String, ConnectorView>, version: &str) -> String {
+fn render(board: &Board, version: &str) -> String {
+    let views = board.all();
     let mut families = Families::default();
     families.sample("rowtide_build_info", "gauge", &[("version", version)], 1);
     families.sample(
@@ -66,13 +67,22 @@ fn render(views: &BTreeMap<String, ConnectorView>, version: &str) -> String {
         &[],
         count(views.values().map(|view| view.tasks.len()).sum()),
     );
-    for (name, view) in views {
-        connector(&mut families, name, view);
+    for (kind, startups) in [
+        ("connector", board.connector_startups()),
+        ("task", board.task_startups()),
+    ] {
+        for (end, total) in startups.totals() {
+            let metric = format!("kafka_connect_worker_{kind}_startup_{end}_total");
+            families.sample(&metric, "counter", &[], i64::try_from(total).unwrap_or(i64::MAX));
+        }
+    }
+    for (name, view) in &views {
+        connector(&mut families, name, view, version);
     }
     families.text()
 }
 
-fn connector(families: &mut Families, name: &str, view: &ConnectorView) {
+fn connector(families: &mut Families, name: &str, view: &ConnectorView, version: &str) {
     let lower = |state: Status| state.name().to_ascii_lowercase();
     families.sample(
         "kafka_connect_connector_status",
@@ -92,6 +102,15 @@ fn connector(families: &mut Families, name: &str, view: &ConnectorView) {
         &[("connector", name), ("connector_type", view.kind)],
         1,
     );
+    if !view.class.is_empty() {
+        // Connectors are part of the worker.
+        families.sample(
+            "kafka_connect_connector_connector_version",
+            "gauge",
+            &[("connector", name), ("connector_version", version)],
+            1,
+        );
+    }
     let total = count(view.tasks.len());
     families.sample(
         "kafka_connect_worker_connector_total_task_count",

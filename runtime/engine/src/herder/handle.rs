@@ -167,10 +167,10 @@ impl HerderHandle {
         self.ask(|reply| Request::Target { name, target, reply }).await
     }
 
-    /// Restarts a connector, and its tasks when asked.
+    /// Restarts a connector, and its tasks when asked. With neither flag it is answered when the connector has opened.
     ///
     /// # Errors
-    /// Not found.
+    /// Not found; with neither flag, why the connector did not open at its first attempt.
     pub async fn restart(
         &self,
         name: &str,

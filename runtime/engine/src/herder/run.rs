@@ -94,7 +94,7 @@ impl Herder {
                     only_failed,
                     reply,
                 } => {
-                    let _ = reply.send(self.restart(&name, include_tasks, only_failed).await);
+                    self.restart(&name, include_tasks, only_failed, reply).await;
                 }
                 Request::RestartTask { name, task, reply } => {
                     let _ = reply.send(self.restart_task(&name, task).await);
@@ -215,9 +215,12 @@ impl Herder {
         name: &str,
         include_tasks: bool,
         only_failed: bool,
-    ) -> Result<RestartPlan, HerderError> {
+        reply: Reply<RestartPlan>,
+    ) {
         let Some(view) = self.parts.board.get(name) else {
-            return Err(HerderError::NotFound(format!("Unknown connector: {name}")));
+            let unknown = HerderError::NotFound(format!("Unknown connector: {name}"));
+            let _ = reply.send(Err(unknown));
+            return;
         };
         let chosen = |state: State| !only_failed || state == State::Failed;
         let plan = RestartPlan {
@@ -229,19 +232,29 @@ impl Herder {
                 .map(|(number, _)| *number)
                 .collect(),
         };
+        let (opened, outcome) = oneshot::channel();
         if let Some(runner) = self.runners.get(name)
             && (plan.connector || !plan.tasks.is_empty())
         {
-            order(
-                runner,
-                Order::Restart {
-                    connector: plan.connector,
-                    tasks: plan.tasks.clone(),
-                },
-            )
-            .await;
+            let restart = Order::Restart {
+                connector: plan.connector,
+                tasks: plan.tasks.clone(),
+                opened: Some(opened),
+            };
+            order(runner, restart).await;
         }
-        Ok(plan)
+        if include_tasks || only_failed {
+            let _ = reply.send(Ok(plan));
+            return;
+        }
+        // The plain form is answered when the connector has opened, or not at the first attempt. Others are not kept waiting.
+        tokio::spawn(async move {
+            let _ = reply.send(match outcome.await {
+                Ok(Err(error)) => Err(HerderError::Internal(error)),
+                // Where a later order made the restart obsolete there is nothing to wait for.
+                Ok(Ok(())) | Err(_) => Ok(plan),
+            });
+        });
     }
 
     async fn restart_task(&mut self, name: &str, task: u32) -> Result<(), HerderError> {
@@ -257,6 +270,7 @@ impl Herder {
                 Order::Restart {
                     connector: false,
                     tasks: vec![task],
+                    opened: None,
                 },
             )
             .await;

@@ -28,11 +28,19 @@ pub(super) enum Order {
     Configure(Properties, TargetState),
     /// Go to this state.
     Target(TargetState),
-    /// Start the connector, and these tasks, again; other tasks run on.
-    Restart { connector: bool, tasks: Vec<u32> },
+    /// Start the connector, and these tasks, again; other tasks run on. Who asked may hear how the connector's first
+    /// attempt ended; an order that makes it obsolete drops the sender.
+    Restart {
+        connector: bool,
+        tasks: Vec<u32>,
+        opened: Option<FirstAttempt>,
+    },
     /// Stop everything; answered when it has stopped.
     Shutdown(oneshot::Sender<()>),
 }
+
+/// Who hears how the first attempt to open a connector ended.
+pub(super) type FirstAttempt = oneshot::Sender<Result<(), Error>>;
 
 /// A runner's end of the line.
 pub(super) type Orders = mpsc::Receiver<Order>;
@@ -106,13 +114,17 @@ pub(super) async fn run(
             Some(Order::Configure(config, target)) => {
                 runner.stop_tasks().await;
                 (runner.config, runner.target) = (config, target);
-                starting = runner.start();
+                starting = runner.start(None);
             }
             Some(Order::Target(target)) => starting = runner.retarget(target, starting).await,
-            Some(Order::Restart { connector, tasks }) => {
+            Some(Order::Restart {
+                connector,
+                tasks,
+                opened,
+            }) => {
                 if connector && runner.target != TargetState::Stopped {
                     drop(starting.take());
-                    starting = runner.restart(&tasks).await;
+                    starting = runner.restart(&tasks, opened).await;
                 } else {
                     runner.restart_tasks(&tasks).await;
                 }
@@ -131,7 +143,7 @@ pub(super) async fn run(
 
 impl Runner {
     /// Begins a start, unless the connector should be stopped.
-    fn start(&mut self) -> Option<Starting> {
+    fn start(&mut self, opened: Option<FirstAttempt>) -> Option<Starting> {
         let board = &self.parts.board;
         if self.target == TargetState::Stopped {
             board.plan(&self.name, BTreeMap::new(), &BTreeSet::new());
@@ -139,18 +151,18 @@ impl Runner {
             return None;
         }
         board.unassigned(&self.name);
-        Some(self.open())
+        Some(self.open(opened))
     }
 
-    fn open(&self) -> Starting {
+    fn open(&self, opened: Option<FirstAttempt>) -> Starting {
         let (parts, configs) = (self.parts.clone(), self.configs.clone());
         let (name, config) = (self.name.clone(), self.config.clone());
-        Box::pin(async move { open(&parts, &configs, &name, &config).await })
+        Box::pin(async move { open(&parts, &configs, &name, &config, opened).await })
     }
 
     /// Restarts the connector and these tasks. With all of them it starts anew; otherwise the others run on meanwhile,
     /// and afterwards too unless the connector asks for another configuration.
-    async fn restart(&mut self, tasks: &[u32]) -> Option<Starting> {
+    async fn restart(&mut self, tasks: &[u32], opened: Option<FirstAttempt>) -> Option<Starting> {
         let name = self.name.clone();
         let restarting = Status::of(State::Restarting);
         self.parts.board.connector(&name, restarting.clone());
@@ -159,13 +171,13 @@ impl Runner {
         {
             active.opened = None;
             self.restart_tasks(tasks).await;
-            return Some(self.open());
+            return Some(self.open(opened));
         }
         for number in self.active.iter().flat_map(|active| active.jobs.keys()) {
             self.parts.board.task(&name, *number, restarting.clone());
         }
         self.stop_tasks().await;
-        self.start()
+        self.start(opened)
     }
 
     async fn started(&mut self, started: Result<Planned, Error>) {
@@ -240,7 +252,7 @@ impl Runner {
     async fn stale(&mut self, stale: Result<(), Error>) -> Option<Starting> {
         self.stop_tasks().await;
         match stale {
-            Ok(()) => self.start(),
+            Ok(()) => self.start(None),
             Err(error) => {
                 self.failed(&error);
                 None
@@ -254,9 +266,9 @@ impl Runner {
             (_, TargetState::Stopped) => {
                 drop(starting);
                 self.stop_tasks().await;
-                self.start()
+                self.start(None)
             }
-            (TargetState::Stopped, _) => self.start(),
+            (TargetState::Stopped, _) => self.start(None),
             _ => {
                 if let Some(active) = &self.active {
                     self.show_connector_pause();
@@ -343,14 +355,23 @@ async fn open(
     configs: &Mutex<ConfigStore>,
     name: &str,
     config: &Properties,
+    mut first: Option<FirstAttempt>,
 ) -> Result<Planned, Error> {
-    let class = config.get("connector.class").unwrap_or_default().trim();
-    let plugin = parts.validator.plugins.connector(class).map_err(Error::fatal)?;
-    let common = Common::read(&mut Reader::new(config), &plugin)
-        .ok_or_else(|| Error::fatal(format!("the configuration of {name} is invalid")).hint("validate it"))?;
+    let startups = parts.board.connector_startups();
     let mut backoff = Backoff::new(name.len() as u64);
     loop {
-        let error = match open_once(&plugin, configs, config, &common).await {
+        startups.attempt();
+        let end = open_once(parts, configs, name, config).await;
+        if end.is_ok() {
+            startups.succeeded();
+        } else {
+            startups.failed();
+        }
+        if let Some(first) = first.take() {
+            // Whoever asked may have stopped waiting.
+            let _ = first.send(end.as_ref().map(|_| ()).map_err(Clone::clone));
+        }
+        let error = match end {
             Err(error) if error.is_retriable() => error,
             end => return end,
         };
@@ -365,12 +386,16 @@ async fn open(
 }
 
 async fn open_once(
-    plugin: &ConnectorPlugin,
+    parts: &WorkerParts,
     configs: &Mutex<ConfigStore>,
+    name: &str,
     config: &Properties,
-    common: &Common,
 ) -> Result<Planned, Error> {
-    let (opened, specs) = match plugin {
+    let class = config.get("connector.class").unwrap_or_default().trim();
+    let plugin = parts.validator.plugins.connector(class).map_err(Error::fatal)?;
+    let common = Common::read(&mut Reader::new(config), &plugin)
+        .ok_or_else(|| Error::fatal(format!("the configuration of {name} is invalid")).hint("validate it"))?;
+    let (opened, specs) = match &plugin {
         ConnectorPlugin::Source(source) => {
             let connector = (source.open)(config)?;
             let mut specs = connector.plan(common.tasks_max).await?;
@@ -386,7 +411,7 @@ async fn open_once(
             (Opened::Sink(connector.into()), specs)
         }
     };
-    check_count(common, specs.len())?;
+    check_count(&common, specs.len())?;
     let tasks: Vec<_> = specs
         .into_iter()
         .map(|spec| {
@@ -398,7 +423,7 @@ async fn open_once(
     configs.lock().await.set_tasks(&common.name, stored).await?;
     Ok(Planned {
         opened,
-        common: common.clone(),
+        common,
         tasks,
     })
 }

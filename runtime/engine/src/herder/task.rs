@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rowtide_api::Error;
@@ -165,12 +166,20 @@ impl Supervisor {
     async fn attempt(&self, run: Option<&Run>) -> Result<SourceEnd, Error> {
         let (own, inner, run) = (self.job.clone(), self.control.clone(), run.cloned());
         let control = self.control.clone();
+        let startups = self.job.parts.board.task_startups();
+        startups.attempt();
+        let has_started = Arc::new(AtomicBool::new(false));
+        let tell = has_started.clone();
         let mut boundary = JoinSet::new();
         boundary.spawn(
             async move {
                 let running = own.clone();
-                own.attempt(inner, run, move || show_running(&running, &control))
-                    .await
+                let started = move || {
+                    tell.store(true, Ordering::Relaxed);
+                    running.parts.board.task_startups().succeeded();
+                    show_running(&running, &control);
+                };
+                own.attempt(inner, run, started).await
             }
             .in_current_span(),
         );
@@ -184,7 +193,7 @@ impl Supervisor {
             // 2. The attempt.
             end = boundary.join_next() => end,
         };
-        match end {
+        let end = match end {
             Some(Ok(end)) => end,
             Some(Err(panic)) if panic.is_panic() => {
                 let payload = panic.into_panic();
@@ -193,7 +202,11 @@ impl Supervisor {
                     .hint("this is a defect of Rowtide; the offset stays"))
             }
             Some(Err(_)) | None => Ok(SourceEnd::Stopped),
+        };
+        if end.is_err() && !has_started.load(Ordering::Relaxed) {
+            startups.failed();
         }
+        end
     }
 }
 

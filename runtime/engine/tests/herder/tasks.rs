@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rowtide_engine::herder::RestartPlan;
+use rowtide_engine::herder::{HerderError, RestartPlan};
 use rowtide_engine::store::config::TargetState;
 use rowtide_engine::store::status::State;
 
@@ -170,14 +170,17 @@ async fn a_connector_restarted_alone_leaves_its_tasks_undisturbed() {
 
     let plan = herder.restart("c", false, false).await.unwrap();
     assert_eq!((plan.connector, plan.tasks), (true, Vec::new()));
-    until("the restart", || {
-        script.plans.load(Ordering::SeqCst) == 2 && states(&herder, "c") == running
-    })
-    .await;
+    assert_eq!(
+        script.plans.load(Ordering::SeqCst),
+        2,
+        "answered before it had opened"
+    );
+    until("the status", || states(&herder, "c") == running).await;
     assert_eq!(started(&script), ["0", "1"]);
 
     script.outage.store(true, Ordering::SeqCst);
-    herder.restart("c", false, false).await.unwrap();
+    let refused = herder.restart("c", false, false).await;
+    assert!(matches!(refused, Err(HerderError::Internal(_))), "{refused:?}");
     until("the outage", || {
         states(&herder, "c") == Some((State::Unassigned, both(State::Running)))
     })
@@ -249,4 +252,11 @@ async fn a_restart_takes_the_tasks_it_is_asked_to() {
     })
     .await;
     assert_eq!(script.plans.load(Ordering::SeqCst), 3);
+
+    // CN-350: three openings of the connector, five starts of tasks, of which the failed one never ran.
+    let board = herder.board();
+    let totals =
+        |attempts, success, failure| [("attempts", attempts), ("success", success), ("failure", failure)];
+    assert_eq!(board.connector_startups().totals(), totals(3, 3, 0));
+    assert_eq!(board.task_startups().totals(), totals(5, 4, 1));
 }

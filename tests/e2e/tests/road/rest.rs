@@ -340,7 +340,17 @@ fn post_task_restart_restarts_one_task() {
 #[test]
 fn post_restart_restarts_what_it_is_asked_to() {
     let api = Api::new("restagain");
+    // CN-350, CN-060: the answer comes when it has opened.
+    let starts = |end: &str| {
+        let metric = format!("kafka_connect_worker_connector_startup_{end}_total");
+        api.worker.metric(&metric, "")
+    };
+    assert_eq!(starts("success"), 1);
     assert_empty(&api.bare("POST", "/connectors/c/restart"), 204);
+    assert_eq!(
+        (starts("attempts"), starts("success"), starts("failure")),
+        (2, 2, 0)
+    );
     api.worker.await_running("c");
     let all = api.bare("POST", "/connectors/c/restart?includeTasks=true");
     let id = api.id();
