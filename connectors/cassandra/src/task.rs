@@ -10,7 +10,7 @@ use rowtide_api::{ConfigReport, Error, Plugin, TaskContext};
 use crate::check::{self, Unfit};
 use crate::clock::PartitionClock;
 use crate::config::Settings;
-use crate::plan::{Planner, Verdict};
+use crate::plan::{Planner, TRUNCATE_IGNORED, Verdict};
 use crate::session::Cluster;
 use crate::shape::Target;
 use crate::writer::{Delivery, Ownership, Shared, Writer};
@@ -143,10 +143,19 @@ impl SinkTask for CassandraSinkTask {
             }
         };
         let shared = &self.writer.shared;
-        for verdict in &planned.verdicts {
+        for (record, verdict) in batch.records.iter().zip(&planned.verdicts) {
             match verdict {
                 Verdict::Write => {}
-                Verdict::Skip(reason) => shared.counters.skipped(reason),
+                Verdict::Skip(reason) => {
+                    shared.counters.skipped(reason);
+                    if *reason == TRUNCATE_IGNORED {
+                        let topic = &*record.record.topic;
+                        tracing::warn!(
+                            topic,
+                            "a truncate of the source table was ignored; its rows stay in Cassandra"
+                        );
+                    }
+                }
                 Verdict::Reject(_) => shared.counters.rejected(),
             }
         }

@@ -22,11 +22,7 @@ setting_enum! {
 
 setting_enum! {
     /// What a truncate event does.
-    pub enum TruncateMode {
-        Ignore = "ignore",
-        Fail = "fail",
-        Execute = "execute",
-    }
+    pub enum TruncateMode { Ignore = "ignore", Fail = "fail" }
 }
 
 setting_enum! {
@@ -114,12 +110,6 @@ impl Given<'_> {
         let truncate = self.get(reader, &keys::TRUNCATE_MODE);
         let allow_key_collapse = self.get(reader, &keys::ALLOW_KEY_COLLAPSE);
         let ignored = self.get(reader, &keys::IGNORED_FIELDS);
-        if truncate == Some(TruncateMode::Execute) {
-            reader.error(
-                format!("{}.truncateMode", self.prefix),
-                "truncateMode=execute is not built yet; use ignore or fail",
-            );
-        }
         let ttl_unit = ttl_unit?;
         let ttl_seconds = self.ttl_seconds(reader, ttl?, ttl_unit)?;
         if ttl_seconds.is_some() && mapping.as_ref()?.entry(mapping::TTL).is_some() {

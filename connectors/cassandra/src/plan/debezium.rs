@@ -7,7 +7,7 @@ use rowtide_api::{Error, RecordError, Schema, Value};
 
 use super::access::{Access, Found, Images, fields};
 use super::compile::Envelope;
-use super::{Context, Effect, Refusal, Seen};
+use super::{Context, Effect, Refusal, Seen, TRUNCATE_IGNORED};
 use crate::clock::{self, Origin, PartitionClock};
 use crate::config::{InsertNulls, TimestampMode, TruncateMode};
 use crate::fnv::Fnv;
@@ -173,7 +173,7 @@ impl<'a, 'r> Context<'a, 'r> {
     /// CS-072.
     fn truncate(&self) -> Result<Effect, Refusal> {
         match self.target.settings.truncate {
-            TruncateMode::Ignore | TruncateMode::Execute => Ok(Effect::Skip("truncate_ignored")),
+            TruncateMode::Ignore => Ok(Effect::Skip(TRUNCATE_IGNORED)),
             TruncateMode::Fail => Err(Refusal::Task(
                 Error::fatal(format!(
                     "the source table of {} was truncated, and truncateMode=fail",

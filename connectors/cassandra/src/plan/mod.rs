@@ -31,6 +31,9 @@ use text::FieldsOf;
 /// Plans kept per table: a topic has a handful of schemas; beyond this the cache starts anew.
 const PLANS_MAX: usize = 256;
 
+/// Why a truncate event has no effect where the mode is to ignore it.
+pub(crate) const TRUNCATE_IGNORED: &str = "truncate_ignored";
+
 /// What becomes of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {

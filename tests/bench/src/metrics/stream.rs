@@ -48,19 +48,13 @@ pub async fn into_nothing(
     metric: &str,
     pairs: usize,
 ) -> Result<Line, Error> {
-    let mut runs = Runs::default();
-    for turn in turns(pairs) {
-        match turn {
-            Turn::Limit => runs.limit.push(limit(database, written).await?),
-            Turn::Ours => {
-                let producer = Arc::new(NullProducer::default());
-                let run = ours(database, written, registry, "bench", producer.clone()).await?;
-                expect("the producer", producer.records(), written)?;
-                runs.ours.push(run);
-            }
-        }
-    }
-    Ok(runs.line(metric))
+    let runs = take_turns(database, written, pairs, async |database, _| {
+        let producer = Arc::new(NullProducer::default());
+        let run = ours(database, written, registry, "bench", producer.clone()).await?;
+        expect("the producer", producer.records(), written)?;
+        Ok(run)
+    });
+    Ok(runs.await?.line(metric))
 }
 
 /// Measures into Kafka; what counts are the records in the topic.
@@ -74,26 +68,40 @@ pub async fn into_kafka(
     cluster: &Cluster,
     pairs: usize,
 ) -> Result<Line, Error> {
+    let runs = take_turns(database, written, pairs, async |database, number| {
+        // A topic of its own for each run.
+        let prefix = format!("bench{}_{number}", std::process::id());
+        let producer = cluster.producer(&ClientSettings {
+            client_id: prefix.clone(),
+            ..ClientSettings::default()
+        })?;
+        let run = ours(database, written, registry, &prefix, producer).await?;
+        let topic = format!("{prefix}.public.{}", written.table);
+        let stored = Topic::open(cluster, &topic)?.count(written.changes).await?;
+        expect("the topic", stored, written)?;
+        Ok(run)
+    });
+    Ok(runs.await?.line("stream_kafka"))
+}
+
+/// Runs the limit and `measured`, which hears the number of its run, in turns.
+async fn take_turns(
+    database: &mut Database,
+    written: &Written,
+    pairs: usize,
+    mut measured: impl AsyncFnMut(&mut Database, usize) -> Result<Run, Error>,
+) -> Result<Runs, Error> {
     let mut runs = Runs::default();
     for turn in turns(pairs) {
         match turn {
             Turn::Limit => runs.limit.push(limit(database, written).await?),
             Turn::Ours => {
-                // A topic of its own for each run.
-                let prefix = format!("bench{}_{}", std::process::id(), runs.ours.len());
-                let producer = cluster.producer(&ClientSettings {
-                    client_id: prefix.clone(),
-                    ..ClientSettings::default()
-                })?;
-                let run = ours(database, written, registry, &prefix, producer).await?;
-                let topic = format!("{prefix}.public.{}", written.table);
-                let stored = Topic::open(cluster, &topic)?.count(written.changes).await?;
-                expect("the topic", stored, written)?;
+                let run = measured(database, runs.ours.len()).await?;
                 runs.ours.push(run);
             }
         }
     }
-    Ok(runs.line("stream_kafka"))
+    Ok(runs)
 }
 
 /// All runs of a metric, in the order they were made.

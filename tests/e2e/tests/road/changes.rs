@@ -14,21 +14,26 @@ use crate::place::{Place, change_users, seed_users};
 /// Cassandra; then the worker is stopped in order and goes on.
 #[test]
 fn changes_of_postgres_arrive_in_cassandra() {
-    let place = Place::new("cdc");
-    seed_users(&place);
+    changes_arrive(&Place::new("cdc"), |worker| {
+        let (code, took) = worker.stop();
+        assert_eq!(code, Some(0), "{}", worker.log());
+        assert!(took < Duration::from_secs(20), "stopping took {took:?}");
+    });
+}
+
+/// Snapshot and changes, and what happens while the worker is away after `leave`.
+pub(crate) fn changes_arrive(place: &Place, leave: impl FnOnce(&mut Worker)) {
+    seed_users(place);
     let mut worker = place.worker();
     place.source("created_users").run(&worker, "source");
     place.users_sink().run(&worker, "sink");
     place.await_equal_users("the snapshot");
-    change_users(&place);
+    change_users(place);
     place.await_equal_users("the changes");
-
-    let (code, took) = worker.stop();
-    assert_eq!(code, Some(0), "{}", worker.log());
-    assert!(took < Duration::from_secs(20), "stopping took {took:?}");
-    place.sql("update created_users set last_name = 'while stopped' where first_name like 's1%'");
+    leave(&mut worker);
+    place.sql("update created_users set last_name = 'while away' where first_name like 's1%'");
     worker.start();
-    place.await_equal_users("what happened while it was stopped");
+    place.await_equal_users("what happened while it was away");
 }
 
 const PLACEHOLDER: &str = "__debezium_unavailable_value";

@@ -1,8 +1,10 @@
 //! The source on the newest Postgres.
 
+use rowtide_testkit::worker::Worker;
+
 use crate::avro::Reader;
-use crate::changes::{assert_notes, make_notes, tell_notes};
-use crate::place::{Place, change_users, seed_users};
+use crate::changes::{assert_notes, changes_arrive, make_notes, tell_notes};
+use crate::place::Place;
 
 /// Snapshot, stream, key change, restart on Postgres 18, into Cassandra.
 #[test]
@@ -10,17 +12,7 @@ fn changes_of_postgres_18_arrive_in_cassandra() {
     let place = Place::on("PG18", "cdceighteen");
     let version = place.sql("select current_setting('server_version_num')::int / 10000");
     assert_eq!(version.trim(), "18");
-    seed_users(&place);
-    let mut worker = place.worker();
-    place.source("created_users").run(&worker, "source");
-    place.users_sink().run(&worker, "sink");
-    place.await_equal_users("the snapshot");
-    change_users(&place);
-    place.await_equal_users("the changes");
-    worker.kill();
-    place.sql("update created_users set last_name = 'while away' where first_name like 's1%'");
-    worker.start();
-    place.await_equal_users("what happened while it was away");
+    changes_arrive(&place, Worker::kill);
 }
 
 /// PG-071, PG-076: large values left alone, a key change and a truncate read on Postgres 18 as on 15.
