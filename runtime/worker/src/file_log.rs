@@ -94,4 +94,6 @@ impl FileLog {
 }
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod tests;

@@ -34,6 +34,8 @@ impl LogRecord {
 ///
 /// * `append` answers after the records are durable; they keep their order, and a crash keeps a prefix of them.
 /// * `read_all` gives what is there, oldest first; older records of a key may be missing.
+/// * Texts that Connect's formats make are kept to the byte. Of other bytes a log may refuse what it cannot hold, and then
+///   holds nothing of that append; it never alters any.
 /// * A failed `append` leaves the log as it was or with a prefix of the records; the caller may repeat it.
 pub trait Log: Send + Sync {
     /// Reads everything there is.

@@ -118,7 +118,8 @@ macro_rules! log_contract {
             [records_come_back_in_their_order]
             [the_newest_record_of_a_key_counts_also_after_opening_again]
             [a_tombstone_is_no_empty_value]
-            [any_bytes_are_kept]
+            [texts_are_kept_to_the_byte]
+            [other_bytes_are_kept_or_refused]
             [appends_at_the_same_time_all_count_and_keep_their_own_order]
             [an_append_of_nothing_is_harmless]
         );
