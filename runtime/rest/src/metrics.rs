@@ -6,7 +6,7 @@ use std::fmt::Write;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use rowtide_engine::status::{Board, ConnectorView};
+use rowtide_engine::status::{Board, ConnectorView, TaskView};
 use rowtide_engine::store::status::State as Status;
 
 use crate::routes::Shared;
@@ -83,33 +83,19 @@ fn render(board: &Board, version: &str) -> String {
 }
 
 fn connector(families: &mut Families, name: &str, view: &ConnectorView, version: &str) {
-    let lower = |state: Status| state.name().to_ascii_lowercase();
-    families.sample(
-        "kafka_connect_connector_status",
-        "gauge",
-        &[("connector", name), ("status", &lower(view.status.state))],
-        1,
-    );
-    families.sample(
-        "kafka_connect_connector_connector_class",
-        "gauge",
-        &[("connector", name), ("connector_class", &view.class)],
-        1,
-    );
-    families.sample(
-        "kafka_connect_connector_connector_type",
-        "gauge",
-        &[("connector", name), ("connector_type", view.kind)],
-        1,
-    );
+    let status = lower(view.status.state);
+    let mut infos = vec![
+        ("status", "status", &*status),
+        ("connector_class", "connector_class", &view.class),
+        ("connector_type", "connector_type", view.kind),
+    ];
     if !view.class.is_empty() {
         // Connectors are part of the worker.
-        families.sample(
-            "kafka_connect_connector_connector_version",
-            "gauge",
-            &[("connector", name), ("connector_version", version)],
-            1,
-        );
+        infos.push(("connector_version", "connector_version", version));
+    }
+    for (metric, label, value) in infos {
+        let metric = format!("kafka_connect_connector_{metric}");
+        families.sample(&metric, "gauge", &[("connector", name), (label, value)], 1);
     }
     let total = count(view.tasks.len());
     families.sample(
@@ -133,28 +119,37 @@ fn connector(families: &mut Families, name: &str, view: &ConnectorView, version:
             .count();
         families.sample(&metric, "gauge", &[("connector", name)], count(tasks));
     }
-    for (number, task) in &view.tasks {
-        let number = number.to_string();
-        let own = [("connector", name), ("task", number.as_str())];
-        let state = lower(task.status.state);
-        families.sample(
-            "kafka_connect_connector_task_status",
-            "gauge",
-            &[own[0], own[1], ("status", &state)],
-            1,
+    for (number, view) in &view.tasks {
+        task(
+            families,
+            &[("connector", name), ("task", &number.to_string())],
+            view,
         );
-        let degraded = task.progress.state().degraded.is_some();
-        families.sample("rowtide_task_degraded", "gauge", &own, i64::from(degraded));
-        for (metric, value, is_counter) in task.metrics.snapshot() {
-            let mut labels = own.to_vec();
-            labels.extend(metric.labels.iter().map(|(key, value)| (&**key, &**value)));
-            families.sample(
-                &metric.name,
-                if is_counter { "counter" } else { "gauge" },
-                &labels,
-                value,
-            );
-        }
+    }
+}
+
+fn lower(state: Status) -> String {
+    state.name().to_ascii_lowercase()
+}
+
+fn task(families: &mut Families, own: &[(&str, &str); 2], task: &TaskView) {
+    families.sample(
+        "kafka_connect_connector_task_status",
+        "gauge",
+        &[own[0], own[1], ("status", &lower(task.status.state))],
+        1,
+    );
+    let degraded = task.progress.state().degraded.is_some();
+    families.sample("rowtide_task_degraded", "gauge", own, i64::from(degraded));
+    for (metric, value, is_counter) in task.metrics.snapshot() {
+        let mut labels = own.to_vec();
+        labels.extend(metric.labels.iter().map(|(key, value)| (&**key, &**value)));
+        families.sample(
+            &metric.name,
+            if is_counter { "counter" } else { "gauge" },
+            &labels,
+            value,
+        );
     }
 }
 
