@@ -10,6 +10,7 @@ use rowtide_api::source::{Run, SourceContext, TaskSpec};
 use rowtide_api::{Error, Properties};
 use tokio::sync::Mutex;
 
+use crate::chain::Chain;
 use crate::connector::chain;
 use crate::connector::keys::Common;
 use crate::connector::validation::Validator;
@@ -147,18 +148,23 @@ impl TaskJob {
         }
     }
 
+    fn chain(&self) -> Result<Chain, Error> {
+        let validator = &self.parts.validator;
+        chain::build(
+            &validator.plugins,
+            &validator.converters,
+            &self.config,
+            self.common.error_log,
+        )
+    }
+
     async fn source_parts(
         &self,
         source: &dyn AnySourceConnector,
         control: Control,
         run: Option<Run>,
     ) -> Result<SourceParts, Error> {
-        let chain = chain::build(
-            &self.parts.validator.plugins,
-            &self.parts.validator.converters,
-            &self.config,
-            self.common.error_log,
-        )?;
+        let chain = self.chain()?;
         let producer = self
             .parts
             .kafka
@@ -186,12 +192,7 @@ impl TaskJob {
     }
 
     async fn sink_parts(&self, sink: &dyn AnySinkConnector, control: Control) -> Result<SinkParts, Error> {
-        let chain = chain::build(
-            &self.parts.validator.plugins,
-            &self.parts.validator.converters,
-            &self.config,
-            self.common.error_log,
-        )?;
+        let chain = self.chain()?;
         let task = sink.start(self.context()).await?;
         let consumer = self.parts.kafka.consumer(&self.consumer_settings())?;
         Ok(SinkParts {
