@@ -1,8 +1,6 @@
 # shellcheck shell=bash
 # Postgres: `postgres` is Debian's 15, `postgres18` the npm package's 18; both with the same settings.
 
-PG15_BIN=/usr/lib/postgresql/15/bin
-
 postgres_needs() { echo postgres15 psql setpriv; }
 postgres_ports() { echo PG_PORT; }
 postgres_download() { :; }

@@ -15,6 +15,8 @@ find_jdk17() {
   return 1
 }
 
+PG15_BIN=/usr/lib/postgresql/15/bin # where Debian's postgresql-15 puts its programs
+
 # What a build of Rowtide needs: cargo, and for librdkafka a C and C++ tool chain with two libraries' headers.
 # shellcheck disable=SC2034 # used by compose/demo and tests/run
 BUILD_NEEDS=(cargo make g++ pkg-config libssl-dev zlib1g-dev)
@@ -32,7 +34,7 @@ needs_of() {
 have() {
   case $1 in
     jdk17) find_jdk17 >/dev/null ;;
-    postgres15) [[ -x /usr/lib/postgresql/15/bin/postgres ]] ;;
+    postgres15) [[ -x $PG15_BIN/postgres ]] ;;
     postgres-user) ((EUID != 0)) || id -u postgres >/dev/null 2>&1 ;;
     libssl-dev) [[ -e /usr/include/openssl/ssl.h ]] ;;
     zlib1g-dev) [[ -e /usr/include/zlib.h ]] ;;
