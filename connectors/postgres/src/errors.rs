@@ -165,11 +165,16 @@ pub fn of_client(error: tokio_postgres::Error, context: impl Into<Arc<str>>) -> 
 }
 
 /// The next step where what failed was the use of a replication slot (PG-036): there SQLSTATE 55000, which says of any object
-/// that its state is the wrong one, most often says that the slot is invalidated.
+/// that its state is the wrong one, most often says that the slot is invalidated, and 42704 that a publication is or was away:
+/// the server looks it up as it was when the change was written.
 pub fn of_slot(error: Error) -> Error {
     match sqlstate(&error) {
         Some("55000") => error.hint(
             "the slot may be invalidated: drop it and the connector's offset for a new snapshot; raise max_slot_wal_keep_size",
+        ),
+        Some("42704") => error.hint(
+            "create the publication or slot under its name; if the publication is there and the error stays, a change was written \
+             while it was not: drop the slot and the connector's offset for a new snapshot",
         ),
         _ => error,
     }
@@ -257,6 +262,9 @@ mod tests {
         assert!(!step(wrong_state()).contains("slot"), "{}", step(wrong_state()));
         let of_slot_step = step(of_slot(wrong_state()));
         assert!(of_slot_step.contains("drop it"), "{of_slot_step}");
+        let unknown = || ServerError::new("42704", "publication \"p\" does not exist").into_error("doing");
+        assert!(!step(unknown()).contains("slot"), "{}", step(unknown()));
+        assert!(step(of_slot(unknown())).contains("create the publication"));
         let busy = || ServerError::new("55006", "active").into_error("doing");
         assert_eq!(step(of_slot(busy())), step(busy()));
     }
