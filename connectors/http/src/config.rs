@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rowtide_api::config::{Config, Definition, Importance, Reader, Width};
-use rowtide_api::{Key, setting_enum};
+use rowtide_api::{Key, Plugin as _, setting_enum};
+
+use crate::HttpSource;
 
 setting_enum! {
     /// What is fetched and how it becomes records.
@@ -24,7 +26,7 @@ const RESULTS_MAX: u32 = 5000;
 
 const PRESET: Key<Preset> = Key::required(
     "preset",
-    "What is fetched and how it becomes records. So far only randomuser.",
+    "What is fetched and how it becomes records. So far only randomuser, which the class RandomUserSource implies.",
 );
 const URL: Key<String> = Key::new(
     "http.url",
@@ -152,7 +154,14 @@ impl Config for HttpConfig {
                 format!("{key} is not supported: preset=randomuser sends no headers of its own; remove it"),
             );
         }
-        let preset = reader.get(&PRESET);
+        // The alias names the preset.
+        let class = reader.text("connector.class");
+        let implied = class.is_some_and(|class| HttpSource::ALIASES.contains(&class));
+        let preset = if implied && !reader.is_set(PRESET.name()) {
+            Some(Preset::RandomUser)
+        } else {
+            reader.get(&PRESET)
+        };
         let (url, results, topic) = (reader.get(&URL), reader.get(&RESULTS), reader.get(&TOPIC));
         let nations = reader.get(&NAT);
         let timeout = reader.get(&TIMEOUT_MS).map(Duration::from_millis);
@@ -258,6 +267,11 @@ mod tests {
         let (config, report) = ConfigReport::read::<HttpConfig>(&Properties::new());
         assert!(config.is_none());
         assert_eq!(report.errors_on("preset").count(), 1);
+        for class in ["RandomUserSource", "dev.rowtide.RandomUserSource"] {
+            let named = Properties::from_iter([("connector.class", class)]);
+            let (config, _) = ConfigReport::read::<HttpConfig>(&named);
+            assert!(config.is_some(), "{class} names its preset");
+        }
         let (_, report) = read(&[("preset", "github")]);
         assert!(report.errors_on("preset").next().unwrap().contains("randomuser"));
     }

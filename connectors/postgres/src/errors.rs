@@ -170,11 +170,11 @@ pub fn of_client(error: tokio_postgres::Error, context: impl Into<Arc<str>>) -> 
 pub fn of_slot(error: Error) -> Error {
     match sqlstate(&error) {
         Some("55000") => error.hint(
-            "the slot may be invalidated: drop it and the connector's offset for a new snapshot; raise max_slot_wal_keep_size",
+            "the slot may be invalidated: drop it, and create the connector under another name for a new snapshot; raise max_slot_wal_keep_size",
         ),
         Some("42704") => error.hint(
             "create the publication or slot under its name; if the publication is there and the error stays, a change was written \
-             while it was not: drop the slot and the connector's offset for a new snapshot",
+             while it was not: drop the slot, and create the connector under another name for a new snapshot",
         ),
         _ => error,
     }

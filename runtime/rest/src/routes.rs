@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::to_bytes;
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -21,6 +23,9 @@ use crate::{connectors, metrics, plugins, root};
 
 /// The largest request body: a connector's configuration is a few kilobytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What is kept of a refusal by the framework: they are a line long.
+const REFUSAL_BYTES_MAX: usize = 1 << 10;
 
 /// Connect's own deadline for an answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(90);
@@ -135,11 +140,29 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     )
 }
 
+/// What the framework refuses by itself (a body that is too large, a path that is no UTF-8) has Connect's form too.
+async fn in_connects_form(response: Response) -> Response {
+    let status = response.status();
+    let kind = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let is_json = kind.is_some_and(|kind| kind.starts_with("application/json"));
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let text = to_bytes(response.into_body(), REFUSAL_BYTES_MAX)
+        .await
+        .unwrap_or_default();
+    let text = format!("HTTP {status}: {}", String::from_utf8_lossy(&text));
+    ApiError::new(status.as_u16(), text).into_response()
+}
+
 /// Bounds the answer in time, adds the `Server` header and writes the access log line.
 async fn named(name: HeaderValue, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = match timeout(ANSWER_WAIT, next.run(request)).await {
-        Ok(response) => response,
+        Ok(response) => in_connects_form(response).await,
         Err(_) => ApiError::new(500, "Request timed out").into_response(),
     };
     response

@@ -463,7 +463,7 @@ async fn begin_stream(
                 stored.start().map(lsn_text).unwrap_or_default()
             ))
             .hint(
-                "remove the connector's offset for a new snapshot, or choose the slot.name it was made with",
+                "create the connector under another name for a new snapshot, or choose the slot.name it was made with",
             ));
         }
         None => {

@@ -88,7 +88,7 @@ impl SlotRow {
                 "slot {name} is invalidated: the server has removed WAL it needs"
             ))
             .hint(
-                "drop the slot and the connector's offset for a new snapshot; raise max_slot_wal_keep_size",
+                "drop the slot, and create the connector under another name for a new snapshot; raise max_slot_wal_keep_size",
             ));
         }
         Ok(())
@@ -147,7 +147,7 @@ pub fn reconcile(settings: &SlotSettings, stored: &Position, confirmed: u64) -> 
             None | Some(MismatchStrategy::TrustOffset) => Err(Error::fatal(format!(
                 "{both}: the server no longer sends the changes between them"
             ))
-            .hint("remove the connector's offset for a new snapshot, or accept the gap with offset.mismatch.strategy=trust_slot")),
+            .hint("create the connector under another name for a new snapshot, or accept the gap with offset.mismatch.strategy=trust_slot")),
             Some(MismatchStrategy::NoValidation) => Ok(Begin {
                 warning: Some(format!("{both}: changes between them are missing, as offset.mismatch.strategy=no_validation accepts")),
                 ..begin(stored.clone())
@@ -191,7 +191,7 @@ pub fn verify_identity(
     system: &System,
     fork: Option<u64>,
 ) -> Result<(), Error> {
-    let remedy = "remove the connector's offset for a new snapshot";
+    let remedy = "create the connector under another name for a new snapshot";
     if let Some(id) = &stored.system_id
         && *id != system.id
     {

@@ -564,6 +564,14 @@ fn every_error_has_a_body() {
             answer.body
         );
     }
+    // What is refused before any handler sees it.
+    assert_error_begins(&api.get("/connectors/%ff"), 400, "HTTP 400 Bad Request");
+    let large = json!({ "name": "large", "config": { "x": "y".repeat(2 << 20) } });
+    assert_error_begins(
+        &api.send("POST", "/connectors", &large),
+        413,
+        "HTTP 413 Payload Too Large",
+    );
     // A body where none is needed is ignored.
     for body in [json!({}), json!(""), Value::Null, json!({ "more": [1] })] {
         assert_empty(&api.send("PUT", "/connectors/c/resume", &body), 202);

@@ -374,7 +374,7 @@ keys! {
     SPILL_MAX: i64 = Key::new("rowtide.streaming.spill.max.bytes", "Limit of that.").default("0")
         .no_effect("transactions are received after their commit for now").group(ADVANCED);
     GAP_POLICY: String = Key::new("rowtide.gap.policy", "What happens at a known gap.").default("fail")
-        .default_only("remove the offset of the connector to take a new snapshot").group(ADVANCED);
+        .default_only("create the connector under another name for a new snapshot").group(ADVANCED);
     ROWTIDE_HEADERS: bool = Key::new("rowtide.headers.enable", "Headers rowtide.id, rowtide.floor and rowtide.unavailable.")
         .default("true").group(EVENTS);
 }
