@@ -5,6 +5,7 @@ use rowtide_api::config::{ConfigReport, Finding};
 use scylla::client::session::Session;
 use scylla::cluster::metadata::{CollectionType, ColumnType, NativeType, Table};
 use scylla::errors::ExecutionError;
+use scylla::value::CqlTimestamp;
 
 use crate::clock::is_foreign;
 use crate::config::{Settings, TableSettings, TimestampMode};
@@ -94,8 +95,16 @@ async fn table(session: &Session, settings: &TableSettings) -> Result<Checked, U
             _ => Unfit::Unreached(message),
         }
     })?;
-    if let Some(message) = foreign_writer(session, &target).await? {
-        return Err(Unfit::Findings(vec![finding("timestampMode", message)]));
+    if target.settings.mode == TimestampMode::Lsn {
+        let foreign = foreign_writer(session, &target).await?;
+        let buried = buried_columns(session, &target).await?;
+        let losing: Vec<_> = foreign.into_iter().chain(buried).collect();
+        if !losing.is_empty() {
+            let findings = losing
+                .into_iter()
+                .map(|message| finding("timestampMode", message));
+            return Err(Unfit::Findings(findings.collect()));
+        }
     }
     let warnings = target
         .warnings()
@@ -253,9 +262,6 @@ const SAMPLE_COLUMNS: usize = 4;
 
 /// CS-106: what to say when a wall clock wrote this table, against which every write of the `lsn` clock would lose.
 async fn foreign_writer(session: &Session, target: &Target) -> Result<Option<String>, Unfit> {
-    if target.settings.mode != TimestampMode::Lsn {
-        return Ok(None);
-    }
     let columns: Vec<String> = target.columns[target.key..]
         .iter()
         .filter(|column| matches!(column.cql, Cql::Scalar(_)))
@@ -294,6 +300,43 @@ async fn foreign_writer(session: &Session, target: &Target) -> Result<Option<Str
                 target.settings.name()
             )
         }))
+}
+
+/// CS-106, CS-175: the columns that were dropped and added again. Cassandra shows nothing of such a column that is older, by
+/// its write time, than the wall clock's time of the drop, so that every write of the `lsn` clock would be hidden.
+async fn buried_columns(session: &Session, target: &Target) -> Result<Vec<String>, Unfit> {
+    let settings = &target.settings;
+    let unreached = |words: String| {
+        Unfit::Unreached(format!(
+            "asking for the dropped columns of {}: {words}",
+            settings.name()
+        ))
+    };
+    let query = "SELECT column_name, dropped_time FROM system_schema.dropped_columns \
+                 WHERE keyspace_name = ? AND table_name = ?";
+    let rows = session
+        .query_unpaged(query, (&*settings.keyspace, &*settings.table))
+        .await
+        .map_err(|error| unreached(crate::errors::execution(&error).1))?
+        .into_rows_result()
+        .map_err(|error| unreached(error.to_string()))?;
+    let dropped = rows
+        .rows::<(String, CqlTimestamp)>()
+        .map_err(|error| unreached(error.to_string()))?;
+    let mut messages = Vec::new();
+    for (column, CqlTimestamp(dropped_ms)) in dropped.flatten() {
+        let dropped_us = dropped_ms.saturating_mul(1000);
+        let is_mapped = target.columns.iter().any(|mapped| *mapped.name == *column);
+        if is_mapped && is_foreign(dropped_us, settings.offset) {
+            messages.push(format!(
+                "the column {column} of {} was dropped and added again: Cassandra hides what is written to it with a time \
+                 before the drop, and the lsn clock's are all before it. Either map it to a column of another name, or set \
+                 timestampMode to another clock, or set timestampOffset to {dropped_us} or more",
+                settings.name()
+            ));
+        }
+    }
+    Ok(messages)
 }
 
 async fn sampled(session: &Session, query: &str) -> Result<Option<i64>, ExecutionError> {

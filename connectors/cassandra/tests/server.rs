@@ -384,6 +384,13 @@ async fn what_is_wrong_with_a_table_is_said_before_the_start() {
     );
     let raised = [ignored.to_vec(), vec![("timestampOffset", "2000000000000000")]].concat();
     assert_eq!(found("checked", raised).await, "");
+    cql(&session, "ALTER TABLE checked.t DROP a").await;
+    cql(&session, "ALTER TABLE checked.t ADD a text").await;
+    let buried = found("checked", ignored.to_vec()).await;
+    assert!(
+        buried.contains("the column a of checked.t was dropped and added again"),
+        "{buried}"
+    );
     let wrong_dc = found(
         "checked",
         [ignored.to_vec(), vec![("^loadBalancing.localDc", "dc9")]].concat(),
