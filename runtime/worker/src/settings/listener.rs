@@ -47,15 +47,17 @@ impl Setting for Listener {
         if text.contains(',') {
             return Err("only one listener is supported so far; give one".into());
         }
-        let rest =
-            match text.split_once("://") {
-                Some(("http", rest)) => rest,
-                Some(("https", _)) => return Err(
-                    "https is not supported yet: listen on loopback with http, behind a proxy that adds TLS"
-                        .into(),
-                ),
-                _ => return Err("Expected http://host:port".into()),
-            };
+        // As in a URL the scheme has any case; Kafka's own sample says `HTTP://:8083`.
+        let (scheme, rest) = text.trim().split_once("://").ok_or("Expected http://host:port")?;
+        if scheme.eq_ignore_ascii_case("https") {
+            return Err(
+                "https is not supported yet: listen on loopback with http, behind a proxy that adds TLS"
+                    .into(),
+            );
+        }
+        if !scheme.eq_ignore_ascii_case("http") {
+            return Err("Expected http://host:port".into());
+        }
         let (host, port) = rest
             .trim_end_matches('/')
             .rsplit_once(':')
@@ -111,8 +113,12 @@ mod tests {
                 port: 80
             })
         );
+        // The sample of Kafka's `connect-distributed.properties`.
+        assert_eq!(Listener::parse("HTTP://:8083"), Listener::parse("http://:8083"));
         for bad in [
             "https://a:1",
+            "HTTPS://a:1",
+            "PLAINTEXT://a:1",
             "a:1",
             "http://a",
             "http://a:1,http://b:2",
