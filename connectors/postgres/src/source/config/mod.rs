@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowtide_api::config::{Config, Definition, Key, Reader};
+use rowtide_api::config::{Config, Definition, Key, Reader, nearest};
 
 pub use keys::{
     Adjustment, FailureMode, FlushMode, MismatchStrategy, PluginName, PublicationMode, SnapshotMode,
@@ -189,10 +189,8 @@ fn refuse_families(reader: &mut Reader<'_>) {
     for prefix in keys::IGNORED_PREFIXES {
         for (key, _) in reader.prefixed(prefix) {
             if !known.contains(&key) {
-                reader.warn(
-                    key,
-                    format!("{key} is accepted without effect: there is no JDBC driver"),
-                );
+                let why = without_effect(key, &known);
+                reader.warn(key, format!("{key} is accepted without effect: {why}"));
             }
         }
     }
@@ -203,6 +201,20 @@ fn refuse_families(reader: &mut Reader<'_>) {
                 "the stored position is not checked against the slot: a gap would go unnoticed",
             );
         }
+    }
+}
+
+/// Why a key that Debezium hands to its JDBC driver, or has no longer, does nothing.
+fn without_effect(key: &str, known: &[&str]) -> String {
+    if key == "database.server.name" {
+        return "since Debezium 2 it is called topic.prefix".into();
+    }
+    if key.starts_with("database.history") {
+        return "Postgres needs no schema history".into();
+    }
+    match nearest(key, known.iter().copied()) {
+        Some(near) => format!("there is no JDBC driver that would know it; did you mean {near}?"),
+        None => "there is no JDBC driver".into(),
     }
 }
 

@@ -117,6 +117,18 @@ fn keys_of_the_jdbc_driver_are_a_warning() {
     let (config, report) = read(&[("database.applicationname", "x"), ("driver.socketTimeout", "1")]);
     assert!(config.is_some());
     assert_eq!(report.warnings().len(), 2);
+    for (key, words) in [
+        ("database.server.name", "called topic.prefix"),
+        ("database.history.kafka.topic", "no schema history"),
+        ("database.pasword", "did you mean database.password?"),
+    ] {
+        let (_, report) = read(&[(key, "x")]);
+        let found = report.warnings().iter().find(|warning| warning.key == key);
+        assert!(
+            found.is_some_and(|warning| warning.message.contains(words)),
+            "{found:?}"
+        );
+    }
 }
 
 /// PG-015.
