@@ -19,9 +19,14 @@ async fn restart(stack: &'static Stack) {
     assert!(log.contains("database system is shut down"), "{log}");
 }
 
-async fn started(tables: &str) -> Database {
+/// A server of its own, and a source that streams: row 1 has come out.
+async fn streams() -> (Database, Driver) {
     let stack: &'static Stack = Box::leak(Box::new(Stack::bare(&["postgres"])));
-    Database::on(stack, tables).await
+    let database = Database::on(stack, "CREATE TABLE t (id int PRIMARY KEY, a text)").await;
+    let mut driver = streaming(&database, &[]).await;
+    database.run("INSERT INTO t VALUES (1, 'x')").await;
+    driver.records(1).await;
+    (database, driver)
 }
 
 /// What follows a restart is streamed.
@@ -49,10 +54,7 @@ async fn goes_on(database: &Database, driver: &mut Driver, id: u32) {
 /// PG-194, PG-199: stored and confirmed as in a running worker.
 #[tokio::test]
 async fn a_stream_that_confirms_lets_the_server_stop() {
-    let database = started("CREATE TABLE t (id int PRIMARY KEY, a text)").await;
-    let mut driver = streaming(&database, &[]).await;
-    database.run("INSERT INTO t VALUES (1, 'x')").await;
-    driver.records(1).await;
+    let (database, mut driver) = streams().await;
     tokio::select! {
         () = restart(database.stack) => {}
         () = async {
@@ -72,10 +74,7 @@ async fn a_stream_that_confirms_lets_the_server_stop() {
 /// PG-056, PG-199: the rows are not durable downstream, so nothing may be confirmed; the server stops all the same.
 #[tokio::test]
 async fn a_stream_that_may_not_confirm_lets_the_server_stop() {
-    let database = started("CREATE TABLE t (id int PRIMARY KEY, a text)").await;
-    let mut driver = streaming(&database, &[]).await;
-    database.run("INSERT INTO t VALUES (1, 'x')").await;
-    driver.records(1).await;
+    let (database, mut driver) = streams().await;
     database.run("INSERT INTO t VALUES (2, 'x')").await;
     let unstored = driver.batch().await;
     assert_eq!(unstored.records.len(), 1);
@@ -88,10 +87,7 @@ async fn a_stream_that_may_not_confirm_lets_the_server_stop() {
 /// PG-056, PG-202: nobody takes what was read, and the session has stopped reading.
 #[tokio::test]
 async fn a_stream_that_is_full_lets_the_server_stop() {
-    let database = started("CREATE TABLE t (id int PRIMARY KEY, a text)").await;
-    let mut driver = streaming(&database, &[]).await;
-    database.run("INSERT INTO t VALUES (1, 'x')").await;
-    driver.records(1).await;
+    let (database, mut driver) = streams().await;
     // More than all buffers between here and there hold.
     database
         .run("INSERT INTO t SELECT g, repeat('x', 4000) FROM generate_series(2, 20000) g")
