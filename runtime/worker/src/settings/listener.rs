@@ -48,16 +48,16 @@ impl Setting for Listener {
             return Err("only one listener is supported so far; give one".into());
         }
         // As in a URL the scheme has any case; Kafka's own sample says `HTTP://:8083`.
-        let (scheme, rest) = text.trim().split_once("://").ok_or("Expected http://host:port")?;
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(
-                "https is not supported yet: listen on loopback with http, behind a proxy that adds TLS"
-                    .into(),
-            );
-        }
-        if !scheme.eq_ignore_ascii_case("http") {
-            return Err("Expected http://host:port".into());
-        }
+        let rest = match text.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
+                return Err(
+                    "https is not supported yet: listen on loopback with http, behind a proxy that adds TLS"
+                        .into(),
+                );
+            }
+            _ => return Err("Expected http://host:port".into()),
+        };
         let (host, port) = rest
             .trim_end_matches('/')
             .rsplit_once(':')
