@@ -21,17 +21,21 @@ impl Folder {
         Self(tempfile::tempdir().expect("a folder"))
     }
 
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
     fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.path().join(name);
+        let path = self.path(name);
         std::fs::write(&path, text).expect("the file is written");
-        path.display().to_string()
+        path
     }
 
     fn worker(&self) -> String {
         let text = format!(
             "key.converter=JsonConverter\nvalue.converter=JsonConverter\noffset.storage.file.filename={}\n\
              listeners=http://127.0.0.1:0\nrowtide.registry.listeners=\n",
-            self.0.path().join("state").display()
+            self.path("state")
         );
         self.file("worker", &text)
     }
@@ -44,26 +48,17 @@ impl Folder {
 /// CN-009.
 #[test]
 fn exit_codes_tell_usage_worker_and_connector_apart() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    std::fs::write(
-        path("worker"),
-        format!(
-            "key.converter=JsonConverter\nvalue.converter=JsonConverter\noffset.storage.file.filename={}\n",
-            path("state")
-        ),
-    )
-    .unwrap();
-    std::fs::write(path("broken.json"), "{").unwrap();
+    let folder = Folder::new();
+    let (worker, broken) = (folder.worker(), folder.file("broken.json", "{"));
     assert_eq!(rowtide(&[]).status.code(), Some(1));
     assert_eq!(rowtide(&["standalone"]).status.code(), Some(1));
     assert_eq!(rowtide(&["nonsense"]).status.code(), Some(1));
-    let missing = rowtide(&["standalone", &path("nothing")]);
+    let missing = rowtide(&["standalone", &folder.path("nothing")]);
     assert_eq!(missing.status.code(), Some(2));
     for words in ["nothing", "check the path"] {
         assert!(said(&missing).contains(words), "{}", said(&missing));
     }
-    let broken = rowtide(&["standalone", &path("worker"), &path("broken.json")]);
+    let broken = rowtide(&["standalone", &worker, &broken]);
     assert_eq!(broken.status.code(), Some(3));
     assert!(said(&broken).contains("broken.json"), "{}", said(&broken));
     assert_eq!(rowtide(&["--version"]).status.code(), Some(0));
@@ -84,7 +79,7 @@ fn all_wrong_connector_files_are_told_at_once() {
         "avro.properties",
         "name=a\nconnector.class=RandomUserSource\nvalue.converter=AvroConverter\n",
     );
-    let absent = folder.0.path().join("absent.json").display().to_string();
+    let absent = folder.path("absent.json");
     let output = rowtide(&["standalone", &worker, &properties, &invalid, &avro, &absent]);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     let text = said(&output);
@@ -132,13 +127,11 @@ fn two_connector_files_of_one_name_are_refused() {
 /// EC-082: who sets a key by a variable looks for the mistake there and not in the file.
 #[test]
 fn a_wrong_variable_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("worker").display().to_string();
-    std::fs::write(
-        &file,
+    let folder = Folder::new();
+    let file = folder.file(
+        "worker",
         "key.converter=JsonConverter\nvalue.converter=JsonConverter\n",
-    )
-    .unwrap();
+    );
     let output = Command::new(env!("CARGO_BIN_EXE_rowtide"))
         .args(["standalone", &file])
         .env("CONNECT_OFFSET_FLUSH_INTERVAL_MS", "soon")
@@ -157,9 +150,11 @@ fn a_wrong_variable_is_named() {
 
 #[test]
 fn all_errors_of_a_worker_file_are_told_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("worker").display().to_string();
-    std::fs::write(&file, "value.converter=JsonConverter\nlisteners=https://:8083\n").unwrap();
+    let folder = Folder::new();
+    let file = folder.file(
+        "worker",
+        "value.converter=JsonConverter\nlisteners=https://:8083\n",
+    );
     let output = said(&rowtide(&["standalone", &file]));
     for key in ["key.converter", "offset.storage.file.filename", "listeners"] {
         assert!(output.contains(key), "{output}");
@@ -169,13 +164,11 @@ fn all_errors_of_a_worker_file_are_told_at_once() {
 /// CN-004, CN-065: unknown classes and missing keys by name, without a worker.
 #[test]
 fn validate_names_every_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("c.json").display().to_string();
-    std::fs::write(
-        &file,
+    let folder = Folder::new();
+    let file = folder.file(
+        "c.json",
         r#"{"name":"c","connector.class":"PostgresConnector","errors.tolerance":"all"}"#,
-    )
-    .unwrap();
+    );
     let output = rowtide(&["validate", &file]);
     assert_eq!(output.status.code(), Some(3));
     let text = said(&output);
@@ -187,7 +180,7 @@ fn validate_names_every_error() {
     ] {
         assert!(text.contains(key), "{text}");
     }
-    std::fs::write(&file, r#"{"name":"c","connector.class":"com.example.Sink"}"#).unwrap();
+    let file = folder.file("c.json", r#"{"name":"c","connector.class":"com.example.Sink"}"#);
     let text = said(&rowtide(&["validate", &file]));
     assert!(
         text.contains("com.example.Sink") && text.contains("available connectors are"),
