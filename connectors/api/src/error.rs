@@ -123,6 +123,13 @@ impl Error {
         }
         messages
     }
+
+    /// This error and its causes in one line.
+    pub fn in_one_line(&self) -> String {
+        let mut messages = vec![self.to_string()];
+        messages.extend(self.chain());
+        messages.join(": ")
+    }
 }
 
 impl fmt::Display for Error {

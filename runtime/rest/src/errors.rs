@@ -36,17 +36,7 @@ impl From<HerderError> for ApiError {
             HerderError::NotFound(message) => Self::new(404, message),
             HerderError::Conflict(message) => Self::new(409, message),
             HerderError::BadRequest(message) => Self::new(400, message),
-            HerderError::Internal(error) => {
-                let causes = error.chain().join(": ");
-                Self::new(
-                    500,
-                    if causes.is_empty() {
-                        error.to_string()
-                    } else {
-                        format!("{error}: {causes}")
-                    },
-                )
-            }
+            HerderError::Internal(error) => Self::new(500, error.in_one_line()),
         }
     }
 }

@@ -10,6 +10,8 @@ use rowtide_engine::store::config::TargetState;
 use rowtide_rest::submitted::{CreateRequest, Object, create_request, flat};
 use serde_json::Value;
 
+use crate::settings::read_file;
+
 /// Reads these files and validates what they hold, without I/O beyond them: a start does not depend on a database.
 ///
 /// # Errors
@@ -33,7 +35,7 @@ pub(crate) fn load_all(paths: &[PathBuf], validator: &Validator) -> Result<Vec<C
         0 => Ok(requests),
         1 => Err(wrong.remove(0)),
         count => {
-            let told: Vec<_> = wrong.iter().map(told).collect();
+            let told: Vec<_> = wrong.iter().map(Error::in_one_line).collect();
             let text = format!("{count} connector files are wrong:\n  {}", told.join("\n  "));
             Err(Error::fatal(text))
         }
@@ -43,11 +45,7 @@ pub(crate) fn load_all(paths: &[PathBuf], validator: &Validator) -> Result<Vec<C
 /// Reads a file.
 pub(crate) fn load(path: &Path) -> Result<CreateRequest, Error> {
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|cause| {
-        Error::fatal(format!("reading the connector file {shown}"))
-            .hint("check the path, and that this user may read it")
-            .because(cause)
-    })?;
+    let bytes = read_file(path, "the connector file")?;
     let is_named_json = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
@@ -89,13 +87,6 @@ fn check(path: &Path, request: CreateRequest, validator: &Validator) -> Result<C
         messages.len(),
         messages.join("\n    ")
     )))
-}
-
-/// An error with its causes.
-fn told(error: &Error) -> String {
-    let mut parts = vec![error.to_string()];
-    parts.extend(error.chain());
-    parts.join(": ")
 }
 
 fn parse(bytes: &[u8], is_named_json: bool) -> Result<CreateRequest, String> {

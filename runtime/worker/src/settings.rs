@@ -52,11 +52,7 @@ impl Settings {
     /// Reads a properties file; the environment wins over it. All errors are reported together.
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
         let shown = path.display();
-        let bytes = std::fs::read(path).map_err(|cause| {
-            Error::fatal(format!("reading the worker's properties {shown}"))
-                .hint("check the path, and that this user may read it")
-                .because(cause)
-        })?;
+        let bytes = read_file(path, "the worker's properties")?;
         let pairs = rowtide_java::properties::parse(&bytes)
             .fatal(format!("reading the worker's properties {shown}"))?;
         let mut properties: Properties = pairs.into_iter().collect();
@@ -148,6 +144,15 @@ fn override_check(policy: Policy) -> OverrideCheck {
         Policy::Principal => |kind, overrides| check(Policy::Principal, kind, overrides),
         Policy::All => |kind, overrides| check(Policy::All, kind, overrides),
     }
+}
+
+/// Reads a file the command line names; `what` says which in the error.
+pub(crate) fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|cause| {
+        Error::fatal(format!("reading {what} {}", path.display()))
+            .hint("check the path, and that this user may read it")
+            .because(cause)
+    })
 }
 
 /// What is wrong with a key; where its value comes from a variable, from which.
