@@ -176,6 +176,8 @@ pub struct ProgressState {
     pub items: BTreeMap<Arc<str>, (u64, Option<u64>)>,
     /// Why the task cannot go on at the moment; the engine adds since when.
     pub degraded: Option<Arc<str>>,
+    /// What needs somebody's look although the task goes on: in words, by what it is about (a key, a column).
+    pub warnings: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Progress {
@@ -201,6 +203,21 @@ impl Progress {
         self.with(|state| state.degraded = None);
     }
 
+    /// Says what needs a look although the task goes on. It stands in the status until it is taken back; of one thing the
+    /// newest words count.
+    pub fn warn(&self, about: impl Into<Arc<str>>, words: impl Into<Arc<str>>) {
+        self.with(|state| {
+            state.warnings.insert(about.into(), words.into());
+        });
+    }
+
+    /// Takes a warning back.
+    pub fn settled(&self, about: &str) {
+        self.with(|state| {
+            state.warnings.remove(about);
+        });
+    }
+
     /// A copy.
     pub fn state(&self) -> ProgressState {
         self.with(|state| state.clone())
@@ -214,6 +231,20 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_warning_stands_until_it_is_taken_back() {
+        let progress = Progress::default();
+        progress.warn("topics.regex", "it matches nothing");
+        progress.warn("topics.regex", "it matches no topic");
+        progress.warn("a.big", "1 row");
+        progress.settled("a.big");
+        let warnings = progress.state().warnings;
+        assert_eq!(
+            warnings.into_values().collect::<Vec<_>>(),
+            ["it matches no topic".into()]
+        );
+    }
 
     #[test]
     fn a_metric_is_the_same_one_for_the_same_name_and_labels() {

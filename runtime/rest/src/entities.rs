@@ -60,6 +60,9 @@ pub(crate) struct TaskState {
     pub(crate) id: u32,
     #[serde(flatten)]
     pub(crate) instance: InstanceState,
+    /// Ours; there only while there is something to say, so that Connect's form stays what clients know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -159,9 +162,11 @@ pub(crate) fn state_info(name: &str, view: &ConnectorView, worker_id: &str) -> S
 }
 
 pub(crate) fn task_state(id: u32, view: &TaskView, worker_id: &str) -> TaskState {
+    let warnings = view.progress.state().warnings;
     TaskState {
         id,
         instance: instance(&view.status, worker_id),
+        warnings: warnings.into_values().map(|words| words.to_string()).collect(),
     }
 }
 

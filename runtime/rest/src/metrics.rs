@@ -139,8 +139,15 @@ fn task(families: &mut Families, own: &[(&str, &str); 2], task: &TaskView) {
         &[own[0], own[1], ("status", &lower(task.status.state))],
         1,
     );
-    let degraded = task.progress.state().degraded.is_some();
+    let progress = task.progress.state();
+    let degraded = progress.degraded.is_some();
     families.sample("rowtide_task_degraded", "gauge", own, i64::from(degraded));
+    families.sample(
+        "rowtide_task_warnings",
+        "gauge",
+        own,
+        count(progress.warnings.len()),
+    );
     for (metric, value, is_counter) in task.metrics.snapshot() {
         let mut labels = own.to_vec();
         labels.extend(metric.labels.iter().map(|(key, value)| (&**key, &**value)));
