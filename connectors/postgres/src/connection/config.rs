@@ -178,6 +178,8 @@ pub enum Purpose {
     Streaming,
     /// Snapshot reads.
     Snapshot,
+    /// Values of the stream that are read again.
+    Reselect,
     /// Writes of the sink.
     Sink,
     /// Live checks of validate.
@@ -191,6 +193,7 @@ impl Purpose {
             Self::General => "Rowtide General",
             Self::Streaming => "Rowtide Streaming",
             Self::Snapshot => "Rowtide Snapshot",
+            Self::Reselect => "Rowtide Reselect",
             Self::Sink => "Rowtide Sink",
             Self::Validation => "Rowtide Validation",
         }

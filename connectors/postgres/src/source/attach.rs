@@ -11,7 +11,7 @@ use super::config::{SnapshotMode, SourceConfig};
 use super::offset::{Identity, Position, SnapshotState, lsn_text};
 use super::replication::relations::{Compiler, Schemas, snapshot_relation};
 use super::slot::{self, Begin, Lifetime, SlotRow, System};
-use super::{publication, snapshot};
+use super::{publication, snapshot, toast};
 use crate::connection::copy_both::Stream;
 use crate::connection::{Connection, Mode, Purpose, Wire, connect};
 use crate::errors;
@@ -46,6 +46,8 @@ pub struct Captured {
     pub structures: Structures,
     /// What the publication publishes.
     pub published: Vec<Published>,
+    /// It did not until now.
+    pub newly_published: bool,
 }
 
 /// A server that is ready.
@@ -56,6 +58,8 @@ pub struct Attached {
     pub system: System,
     /// What comes first.
     pub next: Next,
+    /// What a start should know: the key it concerns, and the words.
+    pub findings: Vec<(&'static str, String)>,
 }
 
 /// What comes first.
@@ -85,6 +89,7 @@ pub async fn attach(config: &SourceConfig, stored: Option<&Position>) -> Result<
         slot::verify_identity(&stored.identity, start, &system, fork)?;
     }
     let existing = existing_slot(config, &query, server).await?;
+    let findings = toast::of_captured(config, &captured);
     let needs_rows =
         config.snapshot_mode != SnapshotMode::NoData && (first_start || stored.is_unfinished_snapshot());
     let next = if needs_rows {
@@ -96,11 +101,18 @@ pub async fn attach(config: &SourceConfig, stored: Option<&Position>) -> Result<
         let plan = prepare_snapshot(config, &query, wire, server, captured, existing, identity).await?;
         Next::Snapshot(Box::new(plan))
     } else {
-        let next = begin_stream(config, &query, &mut wire, server, &system, existing, &stored).await?;
+        let mut position =
+            begin_stream(config, &query, &mut wire, server, &system, existing, &stored).await?;
+        position.gap |= leaves_a_gap(config) || captured.newly_published;
         wire.close().await;
-        next
+        Next::Stream(position)
     };
-    Ok(Attached { query, system, next })
+    Ok(Attached {
+        query,
+        system,
+        next,
+        findings,
+    })
 }
 
 async fn open_query(config: &SourceConfig) -> Result<Connection, Error> {
@@ -171,7 +183,7 @@ async fn captured(
     // Types first: what cannot be read is refused before anything is created.
     let (_, published) = publication::look_up(query, &config.publication, server.version).await?;
     check_types(config, &tables, &structures, &published)?;
-    let published = publication::ensure(
+    let (published, newly_published) = publication::ensure(
         query,
         &config.publication,
         &tables,
@@ -197,6 +209,7 @@ async fn captured(
         tables,
         structures,
         published,
+        newly_published,
     })
 }
 
@@ -452,7 +465,7 @@ async fn begin_stream(
     system: &System,
     existing: Option<SlotRow>,
     stored: &Position,
-) -> Result<Next, Error> {
+) -> Result<Position, Error> {
     let name = &config.slot.name;
     let confirmed = match existing.as_ref().and_then(|row| row.confirmed_lsn) {
         Some(confirmed) => confirmed,
@@ -492,7 +505,12 @@ async fn begin_stream(
     position.snapshot = stored
         .snapshot
         .filter(|snapshot: &SnapshotState| snapshot.completed);
-    Ok(Next::Stream(position))
+    Ok(position)
+}
+
+/// Whether rows may be there that are never sent as new ones.
+fn leaves_a_gap(config: &SourceConfig) -> bool {
+    config.snapshot_mode == SnapshotMode::NoData || config.records.skipped.inserts
 }
 
 /// Opens the stream at a position (PG-181). PG-033: a slot that another session holds is waited for.

@@ -98,6 +98,10 @@ pub struct ColumnInfo {
     pub default: Option<String>,
     /// GENERATED … AS IDENTITY.
     pub identity: bool,
+    /// GENERATED ALWAYS AS IDENTITY: nobody can change it to a value of their own.
+    pub identity_always: bool,
+    /// Its values may be stored out of line (TOAST).
+    pub out_of_line: bool,
     /// GENERATED ALWAYS AS (…).
     pub generated: bool,
     /// Oid of its type as declared.
@@ -113,6 +117,15 @@ pub struct TableInfo {
     pub columns: Vec<ColumnInfo>,
     /// Columns of the primary key, else of the first unique index (PG-063); empty: there is none.
     pub key: Vec<Arc<str>>,
+    /// Its name now: a relation of the stream has the name of when the change was written.
+    pub name: Option<TableName>,
+    /// A partitioned table: its rows lie in its partitions.
+    pub partitioned: bool,
+    /// REPLICA IDENTITY: `d`, `f`, `n` or `i`. A partitioned table's own says nothing about its rows: unless all its
+    /// partitions are `f`, it counts as `d`.
+    pub replica_identity: u8,
+    /// Columns of the index of REPLICA IDENTITY USING INDEX.
+    pub identity_index: Vec<Arc<str>>,
 }
 
 /// Structures of tables, and the types they use.
@@ -157,12 +170,17 @@ pub fn structures_sql(tables: &[u32], types: &[u32]) -> String {
     format!(
         "\
 SELECT 'c', a.attrelid, a.attname, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
-       a.attidentity <> '', a.attgenerated <> '', a.atttypid, a.atttypmod
+       a.attidentity, a.attgenerated <> '', a.atttypid, a.atttypmod, a.attstorage <> 'p'
 FROM pg_catalog.pg_attribute a
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = ANY ({tables}) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum;
-SELECT 'k', i.indrelid, i.indexrelid, a.attname
+SELECT 'n', c.oid, n.nspname, c.relname, c.relkind, CASE WHEN c.relkind = 'p' AND NOT COALESCE((
+          SELECT bool_and(l.relreplident = 'f') FROM pg_catalog.pg_partition_tree(c.oid) t
+          JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf), false) THEN 'd' ELSE c.relreplident END
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = ANY ({tables});
+SELECT 'k', i.indrelid, i.indexrelid, a.attname, i.indisreplident
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_am m ON m.oid = c.relam
@@ -204,19 +222,31 @@ pub fn structures(rows: &[Row]) -> Result<Structures, Unexpected> {
                     name: text(2)?.into(),
                     not_null: text(3)? == "t",
                     default: row.get(4).cloned().flatten(),
-                    identity: text(5)? == "t",
+                    identity: !text(5)?.is_empty(),
+                    identity_always: text(5)? == "a",
                     generated: text(6)? == "t",
                     type_oid: number(7)?,
                     modifier: modifier(8)?,
+                    out_of_line: text(9)? == "t",
                 };
                 found.tables.entry(id).or_default().columns.push(column);
             }
             "k" => {
                 // The first index of each table is its key; the others follow it in the answer.
                 let index = number(2)?;
+                let table = found.tables.entry(id).or_default();
                 if *key_of.entry(id).or_insert(index) == index {
-                    found.tables.entry(id).or_default().key.push(text(3)?.into());
+                    table.key.push(text(3)?.into());
                 }
+                if text(4)? == "t" {
+                    table.identity_index.push(text(3)?.into());
+                }
+            }
+            "n" => {
+                let table = found.tables.entry(id).or_default();
+                table.name = Some(TableName::new(text(2)?, text(3)?));
+                table.partitioned = text(4)? == "p";
+                table.replica_identity = *text(5)?.as_bytes().first().ok_or(ABOUT)?;
             }
             "t" => {
                 let resolved = TypeRef {
@@ -381,18 +411,27 @@ mod tests {
     #[test]
     fn the_first_index_of_a_table_is_its_key() {
         let found = structures(&[
-            row(&["c", "7", "id", "t", "\0", "t", "f", "23", "-1"]),
-            row(&["c", "7", "mail", "f", "'x'::text", "f", "f", "25", "-1"]),
-            row(&["k", "7", "70", "id"]),
-            row(&["k", "7", "71", "mail"]),
-            row(&["k", "8", "80", "a"]),
-            row(&["k", "8", "80", "b"]),
+            row(&["c", "7", "id", "t", "\0", "a", "f", "23", "-1", "f"]),
+            row(&["c", "7", "mail", "f", "'x'::text", "", "f", "25", "-1", "t"]),
+            row(&["n", "7", "public", "users", "p", "i"]),
+            row(&["k", "7", "70", "id", "f"]),
+            row(&["k", "7", "71", "mail", "t"]),
+            row(&["k", "8", "80", "a", "f"]),
+            row(&["k", "8", "80", "b", "f"]),
             row(&["t", "16500", "1700", "numeric", "655366"]),
         ])
         .unwrap();
         let table = found.table(7).unwrap();
         assert_eq!(table.key, ["id".into()]);
         assert_eq!(table.columns[1].default.as_deref(), Some("'x'::text"));
+        let large: Vec<_> = table.columns.iter().map(|column| column.out_of_line).collect();
+        assert_eq!(
+            (large, table.columns[0].identity_always),
+            (vec![false, true], true)
+        );
+        assert_eq!(table.name, Some(TableName::new("public", "users")));
+        assert_eq!((table.partitioned, table.replica_identity), (true, b'i'));
+        assert_eq!(table.identity_index, ["mail".into()]);
         assert_eq!(found.table(8).unwrap().key, ["a".into(), "b".into()]);
         assert_eq!(found.type_ref(16_500, -1).modifier, 655_366);
         assert_eq!(found.type_ref(16_500, -1).oid, 1700);

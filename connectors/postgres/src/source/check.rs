@@ -6,7 +6,7 @@ use rowtide_api::config::ConfigReport;
 use super::attach;
 use super::catalogue::TableRow;
 use super::config::{PublicationMode, SourceConfig};
-use super::{publication, slot};
+use super::{publication, slot, toast};
 use crate::connection::{Connection, Purpose, connect};
 use crate::errors::{self, full};
 
@@ -98,6 +98,9 @@ async fn server(config: &SourceConfig, query: &Connection, report: &mut ConfigRe
     let structures = attach::read_structures(query, &tables, &[]).await?;
     if let Err(error) = attach::check_types(config, &tables, &structures, &published) {
         report.error("column.exclude.list", full(&error));
+    }
+    for (key, finding) in toast::findings(config, &tables, &structures) {
+        report.warn(key, finding);
     }
     Ok(())
 }

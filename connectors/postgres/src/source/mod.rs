@@ -18,8 +18,10 @@ pub mod offset;
 pub mod publication;
 pub mod record;
 pub mod replication;
+mod reselect;
 pub mod slot;
 pub mod snapshot;
 pub mod task;
+mod toast;
 
 pub use connector::PostgresSource;

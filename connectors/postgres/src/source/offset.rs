@@ -75,6 +75,8 @@ pub struct Position {
     pub snapshot: Option<SnapshotState>,
     /// Server and slot.
     pub identity: Identity,
+    /// Changes before this position were not all sent, nor were all rows: what is sent of a row may be its first.
+    pub gap: bool,
 }
 
 /// `{"server":"<topic.prefix>"}`.
@@ -112,6 +114,7 @@ impl Position {
                 timeline: offset.int("rowtide_timeline"),
                 slot_lsn: lsn("rowtide_slot_lsn"),
             },
+            gap: offset.bool("rowtide_gap").unwrap_or(false),
         }
     }
 
@@ -147,6 +150,9 @@ impl Position {
         }
         number(&mut offset, "rowtide_timeline", self.identity.timeline);
         number(&mut offset, "rowtide_slot_lsn", lsn(self.identity.slot_lsn));
+        if self.gap {
+            offset.set("rowtide_gap", true);
+        }
         offset
     }
 

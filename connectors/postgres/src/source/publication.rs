@@ -159,7 +159,8 @@ pub fn covers_any(published: &[Published], captured: &[TableRow]) -> bool {
     captured.iter().any(is_published)
 }
 
-/// Brings the publication into the state its mode asks for and returns what it publishes.
+/// Brings the publication into the state its mode asks for; answers what it publishes, and whether it had to be altered:
+/// then changes of some tables were not published until now.
 ///
 /// # Errors
 /// Fatal where the mode forbids it or the role lacks the right.
@@ -169,11 +170,11 @@ pub async fn ensure(
     captured: &[TableRow],
     version: u32,
     standby: bool,
-) -> Result<Vec<Published>, Error> {
+) -> Result<(Vec<Published>, bool), Error> {
     let names: Vec<_> = captured.iter().map(|table| table.name.clone()).collect();
     let (existing, published) = look_up(query, settings, version).await?;
     match decide(settings, existing.as_ref(), &published, &names)? {
-        Change::None => Ok(published),
+        Change::None => Ok((published, false)),
         Change::Run(_) if standby => Err(Error::fatal(format!(
             "publication {} has to be changed, and a standby cannot do it",
             settings.name
@@ -193,7 +194,7 @@ pub async fn ensure(
                     _ => error,
                 }
             })?;
-            Ok(look_up(query, settings, version).await?.1)
+            Ok((look_up(query, settings, version).await?.1, true))
         }
     }
 }

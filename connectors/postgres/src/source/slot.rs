@@ -122,8 +122,14 @@ pub fn reconcile(settings: &SlotSettings, stored: &Position, confirmed: u64) -> 
             lsn_proc: Some(confirmed),
             lsn_commit: Some(confirmed),
             identity: stored.identity.clone(),
+            // Without a stored position nobody knows which rows were sent, and behind a later one some changes were not.
+            gap: true,
             ..Position::default()
         })
+    };
+    let with_gap = || Position {
+        gap: true,
+        ..stored.clone()
     };
     let Some(start) = stored.start() else {
         return Ok(from_slot());
@@ -140,7 +146,7 @@ pub fn reconcile(settings: &SlotSettings, stored: &Position, confirmed: u64) -> 
                 warning: Some(format!(
                     "{both}: changes between them are missing and internal.log.position.check.enable is off"
                 )),
-                ..begin(stored.clone())
+                ..begin(with_gap())
             });
         }
         return match settings.mismatch {
@@ -150,7 +156,7 @@ pub fn reconcile(settings: &SlotSettings, stored: &Position, confirmed: u64) -> 
             .hint("create the connector under another name for a new snapshot, or accept the gap with offset.mismatch.strategy=trust_slot")),
             Some(MismatchStrategy::NoValidation) => Ok(Begin {
                 warning: Some(format!("{both}: changes between them are missing, as offset.mismatch.strategy=no_validation accepts")),
-                ..begin(stored.clone())
+                ..begin(with_gap())
             }),
             Some(MismatchStrategy::TrustSlot | MismatchStrategy::TrustGreaterLsn) => Ok(Begin {
                 warning: Some(format!("{both}: starting from the slot, changes between them are missing")),

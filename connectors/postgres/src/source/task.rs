@@ -21,6 +21,7 @@ use super::record::{Builder, Identity};
 use super::replication::relations::{Compiler, Schemas};
 use super::replication::session::{self, Handle, Received};
 use super::replication::transaction::{BatchLimits, Outcome, Transactions};
+use super::reselect::Reselect;
 use super::slot::System;
 use super::snapshot::{Snapshot, Surroundings};
 use crate::connection::Connection;
@@ -47,6 +48,8 @@ pub struct PostgresTask {
     /// Up to where stored offsets let WAL go; every session watches it.
     confirmed: watch::Sender<u64>,
     state: State,
+    /// What the captured tables should make known was told.
+    told: bool,
     /// An error to report once everything before it is handed out.
     failure: Option<Error>,
     confirmed_gauge: Gauge,
@@ -75,6 +78,7 @@ struct Streaming {
     query: Connection,
     session: Handle,
     transactions: Transactions,
+    reselect: Reselect,
     received: Option<Received>,
     /// Records of an open transaction are handed on at this instant.
     linger_until: Option<Instant>,
@@ -133,6 +137,7 @@ impl PostgresTask {
             run_id: run_id(&context),
             confirmed: watch::Sender::new(0),
             state: State::Detached,
+            told: false,
             failure: None,
             confirmed_gauge: metrics.gauge("rowtide_postgres_confirmed_lsn", &[]),
             idle_advances: metrics.counter("rowtide_postgres_idle_advances_total", &[]),
@@ -161,9 +166,25 @@ impl PostgresTask {
 
     /// What follows a successful attach.
     fn attached(&mut self, attached: Attached) -> Result<State, Error> {
-        let Attached { query, system, next } = attached;
+        let Attached {
+            query,
+            system,
+            next,
+            findings,
+        } = attached;
+        if !std::mem::replace(&mut self.told, true) {
+            for (key, finding) in findings {
+                tracing::warn!(key, "{finding}");
+            }
+        }
         match next {
-            Next::Stream(position) => Ok(self.opening(query, system, position)),
+            Next::Stream(position) => {
+                // A gap is known to whoever found it: the next attempt would not find it again.
+                if let Some(from) = &mut self.position {
+                    from.gap |= position.gap;
+                }
+                Ok(self.opening(query, system, position))
+            }
             Next::Snapshot(plan) => {
                 let around = Surroundings {
                     settings: &self.config.connection,
@@ -206,6 +227,7 @@ impl PostgresTask {
                 self.limits,
                 self.partition.clone(),
             ),
+            reselect: Reselect::new(self.config.clone()),
             received: None,
             linger_until: None,
             idle_from: Instant::now() + IDLE_PAUSE,
@@ -255,7 +277,10 @@ impl PostgresTask {
                     self.state = State::Detached;
                 }
                 Err(error) if streaming.transactions.has_records() => {
-                    // What was complete before the failure is handed out first.
+                    // What was complete before the failure is handed out first; what cannot be completed is read again.
+                    if streaming.complete().await.is_err() {
+                        return Err(error);
+                    }
                     self.failure = Some(error);
                     let batch = streaming.transactions.take_batch();
                     self.position = Some(streaming.transactions.handed().clone());
@@ -293,7 +318,7 @@ impl Streaming {
                 Err(mpsc::error::TryRecvError::Empty) => {}
             }
             let Some(due) = self.due() else {
-                return Ok(Step::Batch(self.hand_on()));
+                return self.hand_on().await;
             };
             let received = tokio::select! {
                 biased;
@@ -301,7 +326,7 @@ impl Streaming {
                 received = self.session.chunks.recv() => received,
                 // 2. It is time to hand on what there is, or to move an idle position.
                 () = sleep_until(due.unwrap_or_else(far_future)), if due.is_some() => {
-                    return Ok(Step::Batch(self.hand_on()));
+                    return self.hand_on().await;
                 }
             };
             self.received = Some(received.unwrap_or_else(|| Err(session_gone()))?);
@@ -313,7 +338,7 @@ impl Streaming {
         while let Some(received) = &mut self.received {
             match self.transactions.feed(&mut received.chunk, now_ns())? {
                 Outcome::Consumed => self.received = None,
-                Outcome::Full => return Ok(Some(Step::Batch(self.hand_on()))),
+                Outcome::Full => return self.hand_on().await.map(Some),
                 Outcome::Differs => return Ok(Some(Step::Again)),
                 Outcome::Announced(relation) => {
                     let types: Vec<_> = relation.columns.iter().map(|column| column.type_oid).collect();
@@ -350,10 +375,17 @@ impl Streaming {
         }
     }
 
-    fn hand_on(&mut self) -> SourceBatch {
+    /// Cancel-safe: what waits stays until it is complete.
+    async fn hand_on(&mut self) -> Result<Step, Error> {
+        self.complete().await?;
         self.linger_until = None;
         self.idle_from = Instant::now() + IDLE_PAUSE;
-        self.transactions.take_batch()
+        Ok(Step::Batch(self.transactions.take_batch()))
+    }
+
+    /// Records that begin a row get the values that the server did not send.
+    async fn complete(&mut self) -> Result<(), Error> {
+        self.reselect.fill(&mut self.transactions).await
     }
 }
 

@@ -86,7 +86,8 @@ async fn unchanged_toast_values_are_placeholders_and_named() {
            ALTER num SET STORAGE EXTERNAL",
     )
     .await;
-    let mut driver = streaming(&database, &[("unavailable.value.placeholder", "ph")]).await;
+    let initial = ("snapshot.mode", "initial");
+    let mut driver = streaming(&database, &[("unavailable.value.placeholder", "ph"), initial]).await;
     database
         .run(
             "INSERT INTO t SELECT 1, repeat('x', 5000), decode(repeat('ab', 5000), 'hex'), ARRAY[repeat('y', 5000)],

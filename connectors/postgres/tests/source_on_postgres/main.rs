@@ -14,3 +14,4 @@ mod position;
 mod shutdown;
 mod snapshot;
 mod structures;
+mod unavailable;

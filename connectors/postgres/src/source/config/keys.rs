@@ -50,6 +50,11 @@ setting_enum! {
 }
 
 setting_enum! {
+    /// What happens to a record that begins a row without values that the server did not send.
+    pub enum OnCreate { Reselect = "reselect", Fail = "fail", Placeholder = "placeholder" }
+}
+
+setting_enum! {
     /// How names become legal in Avro.
     pub enum Adjustment { None = "none", Avro = "avro", AvroUnicode = "avro_unicode" }
 }
@@ -375,7 +380,9 @@ keys! {
         .no_effect("transactions are received after their commit for now").group(ADVANCED);
     GAP_POLICY: String = Key::new("rowtide.gap.policy", "What happens at a known gap.").default("fail")
         .default_only("create the connector under another name for a new snapshot").group(ADVANCED);
-    ROWTIDE_HEADERS: bool = Key::new("rowtide.headers.enable", "Headers rowtide.id, rowtide.floor and rowtide.unavailable.")
+    UNAVAILABLE_ON_CREATE: OnCreate = Key::new("rowtide.unavailable.on.create", "What happens to a record that begins a row (a create after a change of the key, a row that a publication's filter lets in, the first record of a row behind a known gap) when the server did not send a large value because it did not change: reselect reads it again by the key, fail fails the task, placeholder sends unavailable.value.placeholder as Debezium does.")
+        .default("reselect").group(EVENTS);
+    ROWTIDE_HEADERS: bool = Key::new("rowtide.headers.enable", "Headers rowtide.id, rowtide.floor, rowtide.unavailable and rowtide.gone.")
         .default("true").group(EVENTS);
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rowtide_api::config::{Config, Definition, Key, Reader, nearest};
 
 pub use keys::{
-    Adjustment, FailureMode, FlushMode, MismatchStrategy, PluginName, PublicationMode, SnapshotMode,
-    TimeoutAction,
+    Adjustment, FailureMode, FlushMode, MismatchStrategy, OnCreate, PluginName, PublicationMode,
+    SnapshotMode, TimeoutAction,
 };
 
 use crate::connection::{Host, KeyNames, Settings, Tls};
@@ -88,6 +88,8 @@ pub struct RecordSettings {
     pub extended_headers: bool,
     /// `rowtide.*`
     pub rowtide_headers: bool,
+    /// Records that begin a row without all of its values.
+    pub on_create: OnCreate,
 }
 
 /// How the stream is read.
@@ -419,6 +421,7 @@ fn records(reader: &mut Reader<'_>) -> Option<RecordSettings> {
     let failure = reader.get(&keys::CONVERTING_FAILURE);
     let extended_headers = reader.get(&keys::EXTENDED_HEADERS);
     let rowtide_headers = reader.get(&keys::ROWTIDE_HEADERS);
+    let on_create = reader.get(&keys::UNAVAILABLE_ON_CREATE);
     let placeholder = placeholder.and_then(|text| match placeholder_bytes(&text) {
         Some(bytes) => Some(bytes),
         None => {
@@ -442,6 +445,7 @@ fn records(reader: &mut Reader<'_>) -> Option<RecordSettings> {
         failure: failure?,
         extended_headers: extended_headers?,
         rowtide_headers: rowtide_headers?,
+        on_create: on_create?,
     })
 }
 

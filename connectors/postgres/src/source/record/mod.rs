@@ -4,6 +4,7 @@
 //! Text that has to be made (ids, sequences, timestamps with zone) is appended to one [`Arena`] per batch; its places are
 //! noted and filled in [`Builder::seal`], when the arena has become a buffer that values can point into.
 
+pub(crate) mod missing;
 mod place;
 mod row;
 
@@ -12,8 +13,9 @@ use std::sync::Arc;
 use rowtide_api::context::{Counter, Metrics};
 use rowtide_api::data::Buffer;
 use rowtide_api::source::Reject;
-use rowtide_api::{Datum, Error, Headers, Record, RecordError, Schema, Struct, Text, Value};
+use rowtide_api::{Datum, Error, Headers, Record, Schema, Struct, Text, Value};
 
+use self::missing::{Begun, Missing};
 use self::place::{Fixup, Place};
 use self::row::Row;
 use super::config::RecordSettings;
@@ -47,6 +49,7 @@ pub struct Change {
 #[derive(Debug, Clone, Default)]
 struct Transaction {
     tx_id: Option<i64>,
+    xid: u32,
     ts_ns: i64,
     /// `7/1/24023128/`, the head of `rowtide.id`.
     id_head: Vec<u8>,
@@ -81,6 +84,10 @@ pub struct Builder {
     old: Row,
     failures: row::Failures,
     skipped_deletes: Counter,
+    missing: Vec<Missing>,
+    begun: Begun,
+    read_again: Counter,
+    gone: Counter,
 }
 
 /// Which operation an event is.
@@ -133,6 +140,10 @@ impl Builder {
             old: Row::default(),
             failures: row::Failures::new(metrics.clone(), settings.failure),
             skipped_deletes: metrics.counter("rowtide_postgres_deletes_without_row_total", &[]),
+            missing: Vec::new(),
+            begun: Begun::default(),
+            read_again: metrics.counter("rowtide_postgres_values_read_again_total", &[]),
+            gone: metrics.counter("rowtide_postgres_rows_gone_when_read_again_total", &[]),
             settings,
         }
     }
@@ -156,6 +167,7 @@ impl Builder {
     pub fn begin(&mut self, final_lsn: u64, xid: u32, commit_ns: i64, last_commit: Option<u64>) {
         self.snapshot = None;
         self.set_position(Some(i64::from(xid)), commit_ns, last_commit);
+        self.transaction.xid = xid;
         let head = &mut self.transaction.id_head;
         head.clear();
         head.extend_from_slice(self.server.as_bytes());
@@ -197,16 +209,22 @@ impl Builder {
     pub fn insert(
         &mut self,
         at: Change,
-        plan: &TablePlan,
+        plan: &Arc<TablePlan>,
         buffer: &Buffer,
         new: &Tuple,
     ) -> Result<(), Error> {
         if self.settings.skipped.inserts {
             return Ok(());
         }
-        self.decode_new(plan, buffer, new, false)?;
+        self.decode_new(plan, buffer, new, None)?;
+        // A row that a publication's filter lets in by an update comes as an insert, and its unchanged values do not come.
+        if self.rejects_key(plan, buffer, new) {
+            return Ok(());
+        }
+        let wanted = self.wanted(plan, buffer, (None, new), true)?;
         let key = self.key(plan, Side::After);
         self.event(Op::Create, at, plan, key, false, true, 0, None);
+        self.wait(wanted);
         Ok(())
     }
 
@@ -217,7 +235,7 @@ impl Builder {
     pub fn update(
         &mut self,
         at: Change,
-        plan: &TablePlan,
+        plan: &Arc<TablePlan>,
         buffer: &Buffer,
         old: Option<&OldTuple>,
         new: &Tuple,
@@ -228,14 +246,20 @@ impl Builder {
         if let Some(old) = old {
             self.decode_old(plan, buffer, old)?;
         }
-        self.decode_new(plan, buffer, new, old.is_some_and(|old| old.full))?;
-        let old_key_known = old.is_some_and(|old| old.full || plan.identity_covers_key);
-        if old_key_known && self.key_differs(plan) {
+        self.decode_new(plan, buffer, new, old)?;
+        if self.rejects_key(plan, buffer, new) {
+            return Ok(());
+        }
+        let old_key_known = old.is_some_and(|old| missing::holds_key(plan, buffer, old));
+        let key_changed = old_key_known && self.key_differs(plan);
+        let wanted = self.wanted(plan, buffer, (old, new), key_changed)?;
+        if key_changed {
             self.key_change(at, plan);
         } else {
             let key = self.key(plan, Side::After);
             self.event(Op::Update, at, plan, key, old.is_some(), true, 0, None);
         }
+        self.wait(wanted);
         Ok(())
     }
 
@@ -282,13 +306,8 @@ impl Builder {
             self.skipped_deletes.add(1);
             return Ok(());
         }
-        if plan.key.is_some() && !old.full && !plan.identity_covers_key {
-            let reason = "a delete does not carry the columns of the key: set REPLICA IDENTITY FULL, or an index over the key";
-            self.rejected.push(Reject {
-                topic: plan.topic.clone(),
-                raw: buffer[old.tuple.body.clone()].to_vec(),
-                error: RecordError::new(reason).at(plan.name.to_string()),
-            });
+        if plan.key.is_some() && !missing::holds_key(plan, buffer, old) {
+            self.reject_keyless(plan, buffer, &old.tuple, "a delete");
             return Ok(());
         }
         self.decode_old(plan, buffer, old)?;
@@ -347,6 +366,10 @@ impl Builder {
 
     /// Fills in what points into the arena, and hands out all records but the newest `held`.
     pub fn seal(&mut self, held: usize) -> (Vec<Record>, Vec<Reject>) {
+        debug_assert!(
+            self.missing.is_empty(),
+            "no batch goes while a record waits for values"
+        );
         if !self.fixups.is_empty() {
             let sealed = self.arena.take();
             for fixup in self.fixups.drain(..) {
@@ -364,6 +387,7 @@ impl Builder {
 
     /// Forgets what waits, after the connection was lost.
     pub fn clear(&mut self) {
+        self.missing.clear();
         self.arena = Arena::default();
         self.fixups.clear();
         self.records.clear();
@@ -375,12 +399,12 @@ impl Builder {
         plan: &TablePlan,
         buffer: &Buffer,
         new: &Tuple,
-        has_old: bool,
+        old: Option<&OldTuple>,
     ) -> Result<(), Error> {
-        let old = has_old.then_some(&self.old);
+        let before = old.map(|sent| row::Before { sent, row: &self.old });
         let result = self
             .new
-            .decode(plan, buffer, new, old, &mut self.arena, &mut self.failures);
+            .decode(plan, buffer, new, before, &mut self.arena, &mut self.failures);
         result.map_err(row::RowError::into_error)
     }
 
@@ -525,20 +549,6 @@ impl Builder {
         })
     }
 
-    /// PG-077.
-    fn unavailable(&self, plan: &TablePlan) -> Option<Datum> {
-        if self.new.unavailable.is_empty() || !self.settings.rowtide_headers {
-            return None;
-        }
-        let columns = self
-            .new
-            .unavailable
-            .iter()
-            .filter_map(|index| plan.columns.get(*index)?.as_ref());
-        let names: Vec<_> = columns.map(|column| &*column.name).collect();
-        Some(Datum::text(names.join(",")))
-    }
-
     /// PG-068.
     #[allow(clippy::vec_init_then_push, reason = "built where it stays, see `event`")]
     fn source(&mut self, at: Change, plan: &TablePlan, record: usize) -> Struct {
@@ -615,7 +625,7 @@ impl Builder {
             own.push((Arc::from("rowtide.floor"), floor));
         }
         if let Some(unavailable) = unavailable {
-            own.push((Arc::from("rowtide.unavailable"), unavailable));
+            own.push((Arc::from(missing::UNAVAILABLE), unavailable));
         }
         Headers {
             own,

@@ -47,7 +47,8 @@ impl Fixup {
     }
 }
 
-fn slot(record: &mut Record, place: Place) -> Option<&mut Value> {
+/// A place in a record.
+pub(super) fn slot(record: &mut Record, place: Place) -> Option<&mut Value> {
     match place {
         Place::Before(field) => nested(&mut record.value.value, BEFORE, field),
         Place::After(field) => nested(&mut record.value.value, AFTER, field),

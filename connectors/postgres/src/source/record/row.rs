@@ -9,10 +9,11 @@ use rowtide_api::data::Buffer;
 use rowtide_api::{Error, Value};
 
 use super::malformed;
+use super::missing::stand_in_of;
 use crate::connection::frame::Malformed;
 use crate::identifier::TableName;
 use crate::source::config::FailureMode;
-use crate::source::replication::pgoutput::{Column, Tuple};
+use crate::source::replication::pgoutput::{Column, OldTuple, Tuple};
 use crate::source::replication::relations::{ColumnPlan, TablePlan};
 use crate::types::{Arena, Cell, Op, Out, Unfit};
 
@@ -69,7 +70,12 @@ impl Failures {
     }
 
     /// PG-116: the value that stands for one that does not fit.
-    fn stand_in(&mut self, plan: &TablePlan, column: &ColumnPlan, cause: Unfit) -> Result<Value, RowError> {
+    pub(super) fn stand_in(
+        &mut self,
+        plan: &TablePlan,
+        column: &ColumnPlan,
+        cause: Unfit,
+    ) -> Result<Value, RowError> {
         let table = plan.name.to_string();
         let labels = [("table", table.as_str()), ("column", &*column.name)];
         self.metrics
@@ -87,11 +93,37 @@ impl Failures {
     }
 }
 
-fn without_value(column: &ColumnPlan) -> Value {
+pub(super) fn without_value(column: &ColumnPlan) -> Value {
     if column.optional {
         Value::Null
     } else {
         column.stand_in.clone()
+    }
+}
+
+/// What is known of the row as it was.
+#[derive(Clone, Copy)]
+pub(super) struct Before<'a> {
+    /// The old tuple.
+    pub(super) sent: &'a OldTuple,
+    /// The same, decoded.
+    pub(super) row: &'a Row,
+}
+
+impl Before<'_> {
+    /// The value of a column that the new tuple calls unchanged, if the old tuple holds it (PG-075). Such a value is never
+    /// null: a null there says that the old tuple leaves the column out. One that calls itself whole can do so, when a
+    /// partition's replica identity is less than that of the partitioned table it is published as.
+    fn cell(&self, buffer: &Buffer, column: &ColumnPlan, index: usize) -> Option<Cell> {
+        let sent = self.sent.tuple.columns(buffer).nth(index);
+        if !(self.sent.full || column.identity) || !matches!(sent, Some(Column::Text(_))) {
+            return None;
+        }
+        let cell = self.row.cells.iter().find(|(slot, _)| *slot == column.slot);
+        Some(match cell {
+            Some((_, cell)) => cell.clone(),
+            None => Cell::Value(self.row.value(column.slot).clone()),
+        })
     }
 }
 
@@ -134,13 +166,13 @@ impl Row {
         self.out(plan, column).values.push(value);
     }
 
-    /// Decodes a tuple. `full_old`: the whole row as it was, for values that were not sent again (PG-075).
+    /// Decodes a tuple. `before`: the row as it was, for values that were not sent again (PG-075).
     pub(super) fn decode(
         &mut self,
         plan: &TablePlan,
         buffer: &Buffer,
         tuple: &Tuple,
-        full_old: Option<&Row>,
+        before: Option<Before<'_>>,
         arena: &mut Arena,
         failures: &mut Failures,
     ) -> Result<(), RowError> {
@@ -166,7 +198,12 @@ impl Row {
                 }
                 Column::Null => self.push(plan, column, without_value(column)),
                 Column::Unchanged => {
-                    let cell = self.unchanged(plan, column, index, full_old, failures)?;
+                    let known = before.and_then(|before| before.cell(buffer, column, index));
+                    // PG-076.
+                    let cell = known.unwrap_or_else(|| {
+                        self.unavailable.push(index);
+                        Cell::Value(stand_in_of(column))
+                    });
                     self.out(plan, column).push(cell);
                 }
                 Column::Binary(_) => {
@@ -175,32 +212,6 @@ impl Row {
             }
         }
         Ok(())
-    }
-
-    /// PG-075, PG-076.
-    fn unchanged(
-        &mut self,
-        plan: &TablePlan,
-        column: &ColumnPlan,
-        index: usize,
-        full_old: Option<&Row>,
-        failures: &mut Failures,
-    ) -> Result<Cell, RowError> {
-        if let Some(old) = full_old {
-            let cell = old.cells.iter().find(|(slot, _)| *slot == column.slot);
-            return Ok(match cell {
-                Some((_, cell)) => cell.clone(),
-                None => Cell::Value(old.value(column.slot).clone()),
-            });
-        }
-        self.unavailable.push(index);
-        match &column.placeholder {
-            Some(placeholder) => Ok(Cell::Value(placeholder.clone())),
-            None => {
-                let cause = Unfit("an unchanged TOAST value whose type has no placeholder");
-                failures.stand_in(plan, column, cause).map(Cell::Value)
-            }
-        }
     }
 
     /// Decodes a line of COPY text: fields between tabs, `\N` for null, backslash escapes.

@@ -18,8 +18,12 @@ use crate::types::mapping::{ColumnType, column_type, fallback, placeholder};
 /// A table's compiled plan.
 #[derive(Debug)]
 pub struct TablePlan {
+    /// The table's oid.
+    pub oid: u32,
     /// The table.
     pub name: TableName,
+    /// Its rows lie in partitions.
+    pub partitioned: bool,
     /// Its schema, for the source block.
     pub schema_text: Text,
     /// Its name, for the source block.
@@ -49,6 +53,8 @@ pub struct KeyPlan {
     pub schema: Arc<Schema>,
     /// Slots of its fields, in key order.
     pub slots: Box<[usize]>,
+    /// The places of its columns in the relation, in key order.
+    pub columns: Box<[usize]>,
 }
 
 /// How a column is read.
@@ -58,6 +64,8 @@ pub struct ColumnPlan {
     pub name: Arc<str>,
     /// From text to value.
     pub op: Op,
+    /// Part of the replica identity: an old tuple holds it.
+    pub identity: bool,
     /// Null is allowed.
     pub optional: bool,
     /// What a required field holds without a value: its default, or the fallback of PG-143.
@@ -164,6 +172,8 @@ impl Compiler {
         Ok(TablePlan {
             schema_text: Text::from(&*relation.name.schema),
             table_text: Text::from(&*relation.name.table),
+            oid: relation.id,
+            partitioned: info.is_some_and(|info| info.partitioned),
             name: relation.name.clone(),
             topic,
             key: key_plan,
@@ -242,6 +252,7 @@ impl Compiler {
         ColumnPlan {
             name: draft.column.name.clone(),
             op: draft.of.op.clone(),
+            identity: draft.column.identity,
             optional: schema.optional,
             stand_in: schema.default.clone().unwrap_or_else(|| fallback(&draft.of)),
             placeholder: placeholder(&draft.of, &self.records.placeholder),
@@ -261,20 +272,22 @@ impl Compiler {
         let place = |name: &Arc<str>| {
             let index = relation.columns.iter().position(|column| column.name == *name)?;
             let slot = columns.get(index)?.as_ref()?.slot;
-            Some((slot, schemas.get(index)?.clone()?))
+            Some((index, slot, schemas.get(index)?.clone()?))
         };
         let placed: Vec<_> = key.iter().filter_map(place).collect();
         if placed.is_empty() {
             return None;
         }
-        let slots = placed.iter().map(|(slot, _)| *slot).collect();
-        let fields = placed.into_iter().map(|(_, field)| field);
+        let slots = placed.iter().map(|(_, slot, _)| *slot).collect();
+        let places = placed.iter().map(|(index, ..)| *index).collect();
+        let fields = placed.into_iter().map(|(.., field)| field);
         let schema = Schema::structure(fields)
             .name(self.schema_name(topic, "Key"))
             .build();
         Some(KeyPlan {
             schema: self.schemas.keep(schema),
             slots,
+            columns: places,
         })
     }
 

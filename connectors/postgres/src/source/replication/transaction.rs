@@ -16,6 +16,7 @@ use super::resume::{Resume, Verdict};
 use crate::connection::frame::{Malformed, POSTGRES_EPOCH_US, Streamed, next_frame, streamed};
 use crate::source::catalogue::Structures;
 use crate::source::offset::{Entry, Position};
+use crate::source::record::missing::{Found, MISSING_MAX, Missing};
 use crate::source::record::{Builder, Change, malformed};
 
 /// Received bytes and how far they are decoded.
@@ -108,6 +109,10 @@ impl Transactions {
         limits: BatchLimits,
         partition: SourcePartition,
     ) -> Self {
+        let mut builder = builder;
+        if position.gap {
+            builder.behind_a_gap();
+        }
         Self {
             compiler,
             plans: HashMap::new(),
@@ -141,6 +146,19 @@ impl Transactions {
     /// Records wait to be handed out.
     pub fn has_records(&self) -> bool {
         !self.builder.is_empty()
+    }
+
+    /// The records that wait for values: nothing may be handed out before they have them.
+    pub fn missing(&self) -> &[Missing] {
+        self.builder.missing()
+    }
+
+    /// Gives the waiting records their values.
+    ///
+    /// # Errors
+    /// Fatal for values that do not fit.
+    pub fn fill(&mut self, answers: &[Found]) -> Result<(), Error> {
+        self.builder.fill(answers)
     }
 
     /// The newest message lies inside a transaction.
@@ -211,6 +229,7 @@ impl Transactions {
             chunk.at = frame.body.end;
             if self.builder.len() >= self.limits.records_max
                 || self.bytes >= self.limits.bytes_max && self.has_records()
+                || self.builder.missing().len() >= MISSING_MAX
             {
                 return Ok(Outcome::Full);
             }
@@ -418,7 +437,7 @@ impl Transactions {
 
 /// Borrowed, not shared: counting references twice per row costs as much as decoding some columns.
 #[inline]
-fn latest(latest: &Option<(u32, Option<Arc<TablePlan>>)>) -> Result<&TablePlan, Error> {
+fn latest(latest: &Option<(u32, Option<Arc<TablePlan>>)>) -> Result<&Arc<TablePlan>, Error> {
     match latest {
         Some((_, Some(plan))) => Ok(plan),
         _ => Err(malformed(Malformed("a change of a table that is not captured"))),

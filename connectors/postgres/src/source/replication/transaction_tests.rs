@@ -14,7 +14,7 @@ use super::pgoutput::encode::{self, Col};
 use super::*;
 use crate::identifier::TableName;
 use crate::source::catalogue::structures;
-use crate::source::config::{Adjustment, FailureMode, RecordSettings, Skipped};
+use crate::source::config::{Adjustment, FailureMode, OnCreate, RecordSettings, Skipped};
 use crate::source::filter::{Filter, FilterLists};
 use crate::source::offset::partition;
 use crate::source::record::Identity;
@@ -38,6 +38,7 @@ pub(crate) fn settings(change: impl FnOnce(&mut RecordSettings)) -> Arc<RecordSe
         failure: FailureMode::Warn,
         extended_headers: true,
         rowtide_headers: true,
+        on_create: OnCreate::Reselect,
     };
     change(&mut settings);
     Arc::new(settings)
@@ -91,14 +92,16 @@ fn catalogue() -> Structures {
             "id",
             "t",
             "nextval('s'::regclass)",
-            "f",
+            "",
             "f",
             "23",
             "-1",
+            "f",
         ]),
-        text(&["c", &id, "name", "t", "-", "f", "f", "25", "-1"]),
-        text(&["c", &id, "at", "f", "-", "f", "f", "1184", "-1"]),
-        text(&["k", &id, "1", "id"]),
+        text(&["c", &id, "name", "t", "-", "", "f", "25", "-1", "t"]),
+        text(&["c", &id, "at", "f", "-", "", "f", "1184", "-1", "f"]),
+        text(&["n", &id, "public", "users", "r", "d"]),
+        text(&["k", &id, "1", "id", "f"]),
     ])
     .unwrap()
 }
