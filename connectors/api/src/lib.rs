@@ -34,6 +34,7 @@ pub mod record;
 pub mod sink;
 pub mod source;
 pub mod transform;
+pub mod unavailable;
 
 pub use config::{Config, ConfigReport, Key, Properties, Secret};
 pub use context::TaskContext;

@@ -12,6 +12,7 @@
 
 mod check;
 pub mod config;
+mod lacking;
 pub mod plan;
 pub mod refusal;
 pub mod statement;

@@ -5,12 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rowtide_api::sink::SinkRecord;
+use rowtide_api::unavailable::{self, GONE, UNAVAILABLE};
 use rowtide_api::{Datum, Kind, Record, RecordError, Schema, Value};
 
 use super::text::{is_flat, text};
-
-/// Names the columns whose value the source did not have (PG-077).
-const UNAVAILABLE: &str = "rowtide.unavailable";
 
 /// A cell: text that the server casts, or null.
 pub type Cell<'a> = Option<Cow<'a, str>>;
@@ -27,6 +25,10 @@ pub struct Shape {
     pub key_len: usize,
     /// Where the others are in the value.
     fields: Vec<usize>,
+    /// Columns that are left out because the source does not know their values: a row that is not there begins without.
+    pub lacks: Vec<Column>,
+    /// The source says of such rows that they are gone by now.
+    pub gone: bool,
 }
 
 impl Shape {
@@ -81,6 +83,7 @@ struct Origin {
     key: Arc<Schema>,
     value: Option<Arc<Schema>>,
     unavailable: String,
+    gone: bool,
 }
 
 impl Planner {
@@ -160,18 +163,21 @@ impl Planner {
             .last(UNAVAILABLE)
             .and_then(|header| header.value.as_str())
             .unwrap_or_default();
+        let gone = !unavailable.is_empty() && record.headers.last(GONE).is_some();
         if let Some((origin, shape)) = &self.last
             && origin.key == *key
             && origin.value == value
             && origin.unavailable == unavailable
+            && origin.gone == gone
         {
             return Ok(shape.clone());
         }
-        let shape = Arc::new(self.new_shape(key, value.as_deref(), unavailable)?);
+        let shape = Arc::new(self.new_shape(key, value.as_deref(), unavailable, gone)?);
         let origin = Origin {
             key: key.clone(),
             value,
             unavailable: unavailable.to_owned(),
+            gone,
         };
         self.last = Some((origin, shape.clone()));
         Ok(shape)
@@ -182,14 +188,19 @@ impl Planner {
         key: &Arc<Schema>,
         value: Option<&Schema>,
         unavailable: &str,
+        gone: bool,
     ) -> Result<Shape, RecordError> {
         let mut columns = self.key_columns(key)?;
         let key_len = columns.len();
-        let mut fields = Vec::new();
+        let (mut fields, mut lacks) = (Vec::new(), Vec::new());
         for (index, field) in (0..).zip(value.map(Schema::fields).unwrap_or_default()) {
             let in_key = columns.iter().take(key_len).any(|(name, _)| *name == field.name);
+            if in_key {
+                continue;
+            }
             // The old value stays in a column that the source could not read.
-            if in_key || unavailable.split(',').any(|name| name == &*field.name) {
+            if !unavailable.is_empty() && unavailable::names(unavailable, &field.name) {
+                lacks.push((field.name.clone(), field.schema.clone()));
                 continue;
             }
             if !is_flat(&field.schema) {
@@ -207,6 +218,8 @@ impl Planner {
             columns,
             key_len,
             fields,
+            lacks,
+            gone,
         })
     }
 

@@ -101,17 +101,31 @@ pub fn upsert(table: &Table, shape: &Shape) -> String {
 
 /// `DELETE` of any number of keys of this shape.
 pub fn delete(table: &Table, shape: &Shape) -> String {
+    format!(
+        "DELETE FROM {} AS t USING {} WHERE {}",
+        table.target.quoted(),
+        rows(shape.key_len),
+        by_key(table, shape)
+    )
+}
+
+/// How many of any number of keys of this shape are there.
+pub fn present(table: &Table, shape: &Shape) -> String {
+    format!(
+        "SELECT count(*) FROM {} AS t, {} WHERE {}",
+        table.target.quoted(),
+        rows(shape.key_len),
+        by_key(table, shape)
+    )
+}
+
+fn by_key(table: &Table, shape: &Shape) -> String {
     let conditions: Vec<_> = shape
         .key()
         .enumerate()
         .map(|(index, name)| format!("t.{} = u.c{index}::{}", quoted(name), table.cast(name)))
         .collect();
-    format!(
-        "DELETE FROM {} AS t USING {} WHERE {}",
-        table.target.quoted(),
-        rows(shape.key_len),
-        conditions.join(" AND ")
-    )
+    conditions.join(" AND ")
 }
 
 /// `unnest($1::text[], …) AS u(c0, …)`.
@@ -141,6 +155,9 @@ pub fn create(target: &Target, shape: &Shape) -> String {
             format!("{} {}{required}", quoted(name), column_type(schema))
         })
         .collect();
+    // What this record does not have another one will.
+    let lacking = shape.lacks.iter();
+    parts.extend(lacking.map(|(name, schema)| format!("{} {}", quoted(name), column_type(schema))));
     let key: Vec<_> = shape.key().map(|name: &Arc<str>| quoted(name)).collect();
     parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
     format!(
@@ -239,6 +256,11 @@ mod tests {
         assert_eq!(
             delete(&table, &shape),
             "DELETE FROM \"app\".\"us\"\"ers\" AS t USING unnest($1::text[]) AS u(c0) WHERE t.\"id\" = \
+             u.c0::\"pg_catalog\".\"uuid\""
+        );
+        assert_eq!(
+            present(&table, &shape),
+            "SELECT count(*) FROM \"app\".\"us\"\"ers\" AS t, unnest($1::text[]) AS u(c0) WHERE t.\"id\" = \
              u.c0::\"pg_catalog\".\"uuid\""
         );
     }

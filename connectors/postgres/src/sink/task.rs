@@ -8,6 +8,7 @@ use rowtide_api::{Error, Plugin, TaskContext};
 
 use super::check;
 use super::config::SinkConfig;
+use super::lacking::Lacking;
 use super::plan::Planner;
 use super::writer::Writer;
 
@@ -45,6 +46,7 @@ impl SinkConnector for PostgresSink {
             planner,
             writer: Some(writer),
             writing: false,
+            lacking: Lacking::default(),
         })
     }
 }
@@ -57,6 +59,8 @@ pub struct PostgresSinkTask {
     writer: Option<Writer>,
     /// A put is at work, or was dropped while it was: its statements may still be.
     writing: bool,
+    /// Rows that began without all of their values, since the task started.
+    lacking: Lacking,
 }
 
 impl PostgresSinkTask {
@@ -73,7 +77,41 @@ impl PostgresSinkTask {
             // What the session is in nobody knows; every statement was answered, or the connection is gone.
             self.writer = None;
         }
-        done
+        done.map(|(report, lacking)| {
+            self.tell(lacking);
+            report
+        })
+    }
+
+    /// A row that begins without a value is never silent: it is counted and stands in the status.
+    fn tell(&mut self, new: Lacking) {
+        for (table, column, rows) in new.iter() {
+            let labels = [("table", table), ("column", column)];
+            let counter = self
+                .context
+                .metrics
+                .counter("rowtide_postgres_sink_values_unavailable_total", &labels);
+            if counter.get() == 0 {
+                tracing::warn!(
+                    table,
+                    column,
+                    "rows begin without a value that the source did not send; told once, counted always"
+                );
+            }
+            counter.add(rows);
+        }
+        if new == Lacking::default() {
+            return;
+        }
+        self.lacking.add(new);
+        for (table, column, rows) in self.lacking.iter() {
+            let about = format!("{table}.{column}");
+            let words = format!(
+                "{about}: {rows} rows began without a value that the source did not send, since the task started; run ALTER TABLE … \
+                 REPLICA IDENTITY FULL on the source's table, and write these rows once more"
+            );
+            self.context.progress.warn(about, words);
+        }
     }
 
     /// Waits until a put that was dropped has ended on the server too: it may be at its COMMIT.

@@ -8,9 +8,10 @@ use rowtide_api::{Error, RecordError, failpoint};
 use tokio_postgres::types::ToSql;
 
 use super::config::{SinkConfig, Target};
+use super::lacking::Lacking;
 use super::plan::{Op, Planner, Shape, collapsed, runs};
 use super::refusal::Refusal;
-use super::statement::{Table, delete, upsert};
+use super::statement::{Table, delete, present, upsert};
 use super::table;
 use crate::connection::{Connection, Purpose, connect};
 use crate::errors;
@@ -39,6 +40,15 @@ enum Care {
     Immediate,
 }
 
+/// What a transaction came to.
+#[derive(Default)]
+struct Done {
+    /// Records that were refused and left out.
+    rejected: Vec<(u32, RecordError)>,
+    /// Rows that began without all of their values.
+    lacking: Lacking,
+}
+
 /// Why a statement was not carried out.
 enum Refused {
     /// Leaving out a record can cure it.
@@ -65,19 +75,20 @@ impl Writer {
         done.map_err(|error| errors::of_client(error, "ending an interrupted transaction"))
     }
 
-    /// Writes the records and accounts for each. `Ok` is behind the COMMIT.
+    /// Writes the records and accounts for each, and for rows that begin without all of their values. `Ok` is behind the
+    /// COMMIT.
     pub(super) async fn write(
         &mut self,
         config: &SinkConfig,
         planner: &mut Planner,
         records: &[SinkRecord],
-    ) -> Result<PutReport, Error> {
+    ) -> Result<(PutReport, Lacking), Error> {
         let plan = planner.plan(records);
         let groups = by_topic(records, &plan.ops);
         let mut care = Care::Quick;
-        let refused = loop {
+        let done = loop {
             match self.attempt(config, &groups, care).await {
-                Ok(refused) => break refused,
+                Ok(done) => break done,
                 Err(Refused::Call(error)) => return Err(self.forget(error)),
                 Err(Refused::Record(refusal)) => {
                     tracing::warn!(
@@ -99,24 +110,25 @@ impl Writer {
             }
         };
         let mut rejected = plan.rejected;
-        rejected.extend(refused);
+        rejected.extend(done.rejected);
         rejected.sort_by_key(|(index, _)| *index);
         let others = rejected.len() as u32 + plan.skipped;
-        Ok(PutReport {
+        let report = PutReport {
             written: records.len() as u32 - others,
             skipped: plan.skipped,
             rejected,
             note: None,
-        })
+        };
+        Ok((report, done.lacking))
     }
 
-    /// One attempt at the whole batch; answers the records that the server refused.
+    /// One attempt at the whole batch.
     async fn attempt(
         &mut self,
         config: &SinkConfig,
         groups: &[(String, Vec<&Op<'_>>)],
         care: Care,
-    ) -> Result<Vec<(u32, RecordError)>, Refused> {
+    ) -> Result<Done, Refused> {
         let topics: Vec<_> = groups
             .iter()
             .map(|(topic, ops)| match care {
@@ -174,14 +186,14 @@ impl Writer {
         Ok(parts)
     }
 
-    /// One transaction; answers the records that were refused and left out.
+    /// One transaction.
     async fn transaction(
         &self,
         parts: &[Part<'_, '_>],
         rows_max: usize,
         care: Care,
-    ) -> Result<Vec<(u32, RecordError)>, Refused> {
-        let mut rejected = Vec::new();
+    ) -> Result<Done, Refused> {
+        let mut whole = Done::default();
         self.command("BEGIN").await?;
         if care == Care::Immediate {
             self.command("SET CONSTRAINTS ALL IMMEDIATE").await?;
@@ -189,8 +201,8 @@ impl Writer {
         for part in parts {
             for run in runs(&part.ops, rows_max) {
                 let done = match care {
-                    Care::Quick => self.execute(&part.table, run).await,
-                    Care::Halving | Care::Immediate => self.halve(&part.table, run, &mut rejected).await,
+                    Care::Quick => self.execute(&part.table, run, &mut whole.lacking).await,
+                    Care::Halving | Care::Immediate => self.halve(&part.table, run, &mut whole).await,
                 };
                 if let Err(refused) = done {
                     // The session is thrown away when this fails too.
@@ -203,25 +215,24 @@ impl Writer {
         // Deferred constraints speak here.
         self.command("COMMIT").await?;
         failpoint::hit("postgres_sink.committed");
-        Ok(rejected)
+        Ok(whole)
     }
 
     /// Executes a run behind a savepoint; refused, each half on its own, down to the record.
-    async fn halve(
-        &self,
-        table: &Table,
-        run: &[&Op<'_>],
-        rejected: &mut Vec<(u32, RecordError)>,
-    ) -> Result<(), Refused> {
+    async fn halve(&self, table: &Table, run: &[&Op<'_>], whole: &mut Done) -> Result<(), Refused> {
         let mut waiting = vec![run];
         while let Some(run) = waiting.pop() {
             self.command("SAVEPOINT run").await?;
-            match self.execute(table, run).await {
-                Ok(()) => self.command("RELEASE SAVEPOINT run").await?,
+            let mut lacking = Lacking::default();
+            match self.execute(table, run, &mut lacking).await {
+                Ok(()) => {
+                    self.command("RELEASE SAVEPOINT run").await?;
+                    whole.lacking.add(lacking);
+                }
                 Err(Refused::Record(refusal)) => {
                     self.command("ROLLBACK TO SAVEPOINT run").await?;
                     match run {
-                        [one] => rejected.push((one.index, refusal.into_record_error())),
+                        [one] => whole.rejected.push((one.index, refusal.into_record_error())),
                         _ => {
                             let (front, back) = run.split_at(run.len() / 2);
                             // The front first: the order of a key's operations stays.
@@ -235,24 +246,36 @@ impl Writer {
         Ok(())
     }
 
-    async fn execute(&self, table: &Table, run: &[&Op<'_>]) -> Result<(), Refused> {
+    async fn execute(&self, table: &Table, run: &[&Op<'_>], lacking: &mut Lacking) -> Result<(), Refused> {
         let Some(first) = run.first() else { return Ok(()) };
+        if !first.delete && !first.shape.gone && !first.shape.lacks.is_empty() {
+            let begun = run.len() as u64 - self.present(table, run).await?.min(run.len() as u64);
+            lacking.rows(&table.target, &first.shape, begun);
+        }
         let (sql, columns) = match first.delete {
             true => (delete(table, &first.shape), first.shape.key_len),
             false => (upsert(table, &first.shape), first.shape.columns.len()),
         };
-        let arrays: Vec<Vec<Option<&str>>> = (0..columns)
-            .map(|column| {
-                run.iter()
-                    .map(|op| op.cells.get(column).and_then(|cell| cell.as_deref()))
-                    .collect()
-            })
-            .collect();
-        let parameters: Vec<&(dyn ToSql + Sync)> =
-            arrays.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
+        let arrays = arrays(run, columns);
+        let parameters: Vec<_> = arrays.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
         let done = self.connection.execute(&sql, &parameters).await;
         done.map(|_| ())
             .map_err(|error| refused(error, &format!("writing to the table {}", table.target)))
+    }
+
+    /// How many rows of a run are there already.
+    async fn present(&self, table: &Table, run: &[&Op<'_>]) -> Result<u64, Refused> {
+        let Some(first) = run.first() else { return Ok(0) };
+        let arrays = arrays(run, first.shape.key_len);
+        let parameters: Vec<_> = arrays.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
+        let counted = self
+            .connection
+            .query_one(&present(table, &first.shape), &parameters)
+            .await
+            .and_then(|row| row.try_get::<_, i64>(0));
+        counted
+            .map(i64::unsigned_abs)
+            .map_err(|error| refused(error, &format!("reading the table {}", table.target)))
     }
 
     async fn command(&self, sql: &str) -> Result<(), Refused> {
@@ -261,6 +284,14 @@ impl Writer {
             .await
             .map_err(|error| refused(error, sql))
     }
+}
+
+/// One array of texts per column.
+fn arrays<'o>(run: &'o [&Op<'_>], columns: usize) -> Vec<Vec<Option<&'o str>>> {
+    let text = |op: &'o Op<'_>, column| op.cells.get(column).and_then(Option::as_deref);
+    (0..columns)
+        .map(|column| run.iter().map(|op| text(op, column)).collect())
+        .collect()
 }
 
 fn refused(error: tokio_postgres::Error, doing: &str) -> Refused {

@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 use super::attach::{self, Attached, Next};
 use super::config::{SnapshotMode, SourceConfig};
 use super::offset::{self, Position};
+use super::record::missing::Found;
 use super::record::{Builder, Identity};
 use super::replication::relations::{Compiler, Schemas};
 use super::replication::session::{self, Handle, Received};
@@ -75,10 +76,13 @@ enum State {
 }
 
 struct Streaming {
+    config: Arc<SourceConfig>,
     query: Connection,
     session: Handle,
     transactions: Transactions,
-    reselect: Reselect,
+    /// Reads values again; absent while it does, and after a failure.
+    reselect: Option<Reselect>,
+    filling: Option<Owned<(Reselect, Vec<Found>)>>,
     received: Option<Received>,
     /// Records of an open transaction are handed on at this instant.
     linger_until: Option<Instant>,
@@ -103,7 +107,7 @@ impl<T: Send + 'static> Owned<T> {
     /// Cancel-safe.
     async fn wait(&mut self) -> Result<T, Error> {
         (&mut self.0).await.unwrap_or_else(|cause| {
-            Err(Error::fatal("attaching to the server ended unexpectedly").because(cause))
+            Err(Error::fatal("background work of the source ended unexpectedly").because(cause))
         })
     }
 }
@@ -213,6 +217,7 @@ impl PostgresTask {
         self.context.task.progress.phase("streaming");
         self.context.task.progress.recovered();
         State::Streaming(Box::new(Streaming {
+            config: self.config.clone(),
             session: session::start(
                 stream,
                 self.config.stream.clone(),
@@ -227,7 +232,8 @@ impl PostgresTask {
                 self.limits,
                 self.partition.clone(),
             ),
-            reselect: Reselect::new(self.config.clone()),
+            reselect: Some(Reselect::new(self.config.clone())),
+            filling: None,
             received: None,
             linger_until: None,
             idle_from: Instant::now() + IDLE_PAUSE,
@@ -305,6 +311,10 @@ impl PostgresTask {
 impl Streaming {
     /// The next batch, as soon as there is one and the socket has nothing more (PG-203). Cancel-safe.
     async fn next(&mut self) -> Result<Step, Error> {
+        if self.filling.is_some() {
+            // Nothing joins a batch that waits for values.
+            return self.hand_on().await;
+        }
         loop {
             if let Some(step) = self.decode().await? {
                 return Ok(step);
@@ -383,9 +393,28 @@ impl Streaming {
         Ok(Step::Batch(self.transactions.take_batch()))
     }
 
-    /// Records that begin a row get the values that the server did not send.
+    /// Records that begin a row get the values that the server did not send. Cancel-safe: reading goes on meanwhile.
     async fn complete(&mut self) -> Result<(), Error> {
-        self.reselect.fill(&mut self.transactions).await
+        let filling = match (&mut self.filling, self.reselect.take()) {
+            (Some(filling), _) => filling,
+            (None, reselect) if self.transactions.missing().is_empty() => {
+                self.reselect = reselect;
+                return Ok(());
+            }
+            (None, reselect) => {
+                let missing = self.transactions.missing().to_vec();
+                let mut reselect = reselect.unwrap_or_else(|| Reselect::new(self.config.clone()));
+                self.filling.insert(Owned::spawn(async move {
+                    let found = reselect.read(&missing).await?;
+                    Ok((reselect, found))
+                }))
+            }
+        };
+        let done = filling.wait().await;
+        self.filling = None;
+        let (reselect, found) = done?;
+        self.reselect = Some(reselect);
+        self.transactions.fill(&found)
     }
 }
 

@@ -168,3 +168,54 @@ async fn an_unavailable_value_leaves_its_column() {
         .await;
     assert_eq!(database.rows("TABLE t").await, ["1|large|2"]);
 }
+
+/// RS-131: a row that begins without a value is written, counted and told, unless the source says that it is gone by now.
+#[tokio::test]
+async fn a_row_that_begins_without_a_value_is_told() {
+    let database = Database::new("CREATE TABLE t (id int PRIMARY KEY, a text, b text)").await;
+    let mut sink = database.sink(&[]).await;
+    let lacking = |id: i32, headers: &[(&str, &str)]| {
+        let mut record = row(
+            id,
+            vec![text("a", "__debezium_unavailable_value"), text("b", "2")],
+        );
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).into(), Datum::text(*value)));
+        record.headers = Headers::own(headers.collect());
+        record
+    };
+    let unavailable = ("rowtide.unavailable", "a");
+    let whole = row(1, vec![text("a", "large"), text("b", "1")]);
+    let goes_on = ("rowtide.gone", "true");
+    sink.written(vec![
+        whole,
+        lacking(1, &[unavailable]),
+        lacking(2, &[unavailable, goes_on]),
+    ])
+    .await;
+    assert!(sink.context.progress.state().warnings.is_empty());
+    sink.written(vec![
+        lacking(3, &[unavailable]),
+        lacking(1, &[unavailable]),
+        lacking(4, &[unavailable]),
+    ])
+    .await;
+    assert_eq!(
+        database.rows("TABLE t ORDER BY id").await,
+        ["1|large|2", "2|~|2", "3|~|2", "4|~|2"]
+    );
+    let warnings: Vec<_> = sink.context.progress.state().warnings.into_iter().collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(&*warnings[0].0, "t.a");
+    assert!(
+        warnings[0].1.starts_with("t.a: 2 rows began without a value"),
+        "{warnings:?}"
+    );
+    let labels = [("table", "t"), ("column", "a")];
+    let counter = sink
+        .context
+        .metrics
+        .counter("rowtide_postgres_sink_values_unavailable_total", &labels);
+    assert_eq!(counter.get(), 2);
+}

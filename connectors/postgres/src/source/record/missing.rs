@@ -7,12 +7,12 @@
 //! fails. What is read may be newer than the change. Then a later change brought it, and follows in the stream; so does what
 //! removed a row that is gone by then.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use rowtide_api::source::Reject;
+use rowtide_api::unavailable::{self, GONE, UNAVAILABLE};
 use rowtide_api::{Datum, Error, RecordError, Value};
 
 use super::Builder;
@@ -21,11 +21,6 @@ use super::row::{RowError, without_value};
 use crate::source::config::OnCreate;
 use crate::source::replication::pgoutput::{Column, OldTuple, Tuple};
 use crate::source::replication::relations::TablePlan;
-
-/// Names the columns of a record whose values are not known (PG-077).
-pub(super) const UNAVAILABLE: &str = "rowtide.unavailable";
-/// Beside it: the row is gone by now, what removed it follows.
-pub(super) const GONE: &str = "rowtide.gone";
 
 /// The key that decides about such records.
 pub(crate) const ON_CREATE: &str = "rowtide.unavailable.on.create";
@@ -334,20 +329,13 @@ pub(super) fn holds_key(plan: &TablePlan, buffer: &[u8], old: &OldTuple) -> bool
     plan.key.iter().all(|key| key.columns.iter().all(sent))
 }
 
-/// The fields of these columns, separated by commas; a name that holds one stands in double quotes, as in CSV.
+/// The fields of these columns, for the header and for messages.
 fn names(plan: &TablePlan, places: &[usize]) -> String {
     let fields = plan.value_schema.fields();
     let columns = places
         .iter()
         .filter_map(|place| plan.columns.get(*place)?.as_ref());
-    let fields = columns.filter_map(|column| fields.get(column.slot));
-    let names: Vec<Cow<'_, str>> = fields
-        .map(|field| match field.name.contains([',', '"']) {
-            true => format!("\"{}\"", field.name.replace('"', "\"\"")).into(),
-            false => (&*field.name).into(),
-        })
-        .collect();
-    names.join(",")
+    unavailable::list(columns.filter_map(|column| Some(&*fields.get(column.slot)?.name)))
 }
 
 fn refused(plan: &TablePlan, names: &str, why: &str) -> Error {

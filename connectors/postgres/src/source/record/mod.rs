@@ -625,7 +625,7 @@ impl Builder {
             own.push((Arc::from("rowtide.floor"), floor));
         }
         if let Some(unavailable) = unavailable {
-            own.push((Arc::from(missing::UNAVAILABLE), unavailable));
+            own.push((Arc::from(rowtide_api::unavailable::UNAVAILABLE), unavailable));
         }
         Headers {
             own,

@@ -13,7 +13,6 @@ use self::statement::{Address, Answer, Question};
 use super::attach;
 use super::config::SourceConfig;
 use super::record::missing::{Found, Missing, unreadable};
-use super::replication::transaction::Transactions;
 use crate::connection::{Connection, Purpose, connect};
 use crate::errors;
 
@@ -46,37 +45,26 @@ impl Reselect {
         }
     }
 
-    /// Gives the waiting records of a batch their values. Cancel-safe: they get them all at once, after the last await.
+    /// What the database answers for waiting records, one for each.
     ///
     /// # Errors
     /// Retriable when it takes too long or the connection breaks; fatal when the rows cannot be read.
-    pub(super) async fn fill(&mut self, transactions: &mut Transactions) -> Result<(), Error> {
-        let missing = transactions.missing();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let answers = match timeout(FILL_MAX, self.read(missing)).await {
-            Ok(Ok(answers)) => answers,
-            Ok(Err(error)) => {
-                self.connection = None;
-                return Err(error);
-            }
-            Err(_) => {
-                self.connection = None;
-                let seconds = FILL_MAX.as_secs();
+    pub(super) async fn read(&mut self, missing: &[Missing]) -> Result<Vec<Found>, Error> {
+        timeout(FILL_MAX, self.read_all(missing))
+            .await
+            .unwrap_or_else(|_| {
                 let names: BTreeSet<_> = missing.iter().map(|of| of.plan.name.to_string()).collect();
                 let names: Vec<_> = names.into_iter().collect();
-                return Err(Error::retriable(format!(
+                let seconds = FILL_MAX.as_secs();
+                Err(Error::retriable(format!(
                     "reading values of {} again took more than {seconds} s",
                     names.join(", ")
                 ))
-                .hint("look for locks on the table, and for a synchronous standby that does not answer"));
-            }
-        };
-        transactions.fill(&answers)
+                .hint("look for locks on the table, and for a synchronous standby that does not answer"))
+            })
     }
 
-    async fn read(&mut self, missing: &[Missing]) -> Result<Vec<Found>, Error> {
+    async fn read_all(&mut self, missing: &[Missing]) -> Result<Vec<Found>, Error> {
         let mut answers = vec![Found::Gone; missing.len()];
         let mut groups: Vec<(Vec<usize>, Vec<&Missing>)> = Vec::new();
         for (index, of) in missing.iter().enumerate() {
