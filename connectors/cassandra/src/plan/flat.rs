@@ -35,13 +35,15 @@ impl Context<'_, '_> {
             self.record.record.timestamp_ms,
             writer.timestamp()?,
         )?;
-        if writer.is_deleted() {
+        // Where the mapping names `__deleted`, it alone says of a row that it is gone; else a row without any value is.
+        let told = self.plan.deleted.is_some() && !value.is_null();
+        if told && writer.is_deleted() {
             return Ok(Effect::Write(vec![self.delete(&writer, timestamp)?]));
         }
         let mut cells = Vec::with_capacity(128);
         let key = writer.key(&mut cells)?;
         let any = writer.rest(nulls, &mut cells)?;
-        let deed = if deletable && !any {
+        let deed = if deletable && !told && !any {
             Deed::Delete
         } else {
             Deed::Insert

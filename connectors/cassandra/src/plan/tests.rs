@@ -448,13 +448,29 @@ fn pseudo_columns_feed_the_statement_and_never_count() {
         .unwrap();
     let mutation = &batch.mutations[0].1;
     assert_eq!((mutation.ttl, mutation.timestamp), (120, Some(77)));
+    // The record says that the row is there, although it holds nothing but its key.
     assert_eq!(
         bench.one(row(Value::Null, Value::Int64(2), Value::Int64(77), "false")),
+        ["insert@77 1 unset unset"]
+    );
+    assert_eq!(
+        bench.one(row(Value::Null, Value::Int64(2), Value::Int64(77), "true")),
         ["delete@77 1"]
     );
     assert_eq!(
         bench.one(row("x".into(), Value::Int64(2), Value::Int64(77), "true")),
         ["delete@77 1"]
+    );
+    let mut nulls = Bench::new(&[
+        (
+            "mapping",
+            "id=key, a=value.a, b=value.b, __timestamp=value.lsn, __deleted=value.gone",
+        ),
+        ("nullToUnset", "false"),
+    ]);
+    assert_eq!(
+        nulls.one(row(Value::Null, Value::Null, Value::Int64(77), "false")),
+        ["insert@77 1 null null"]
     );
     let refused = bench.one(row("x".into(), "soon".into(), Value::Int64(77), "false"));
     assert_eq!(refused, ["reject __ttl: __ttl is not a number"]);
