@@ -23,30 +23,49 @@ const PARTITIONS: usize = 2;
 const SLOTS: usize = 3;
 const UNAVAILABLE: &str = "__debezium_unavailable_value";
 
-/// `a` and `b` are small and nullable; `c` is large: an update that does not touch it does not send it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `a` and `b` are small, `c` is large: a change that leaves its value alone does not send it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Row {
     a: Option<u8>,
     b: Option<u8>,
-    c: u8,
+    c: Option<u8>,
 }
 
-/// A change as the log holds it.
+/// A change as the log holds it. The flag: `c` has a value that the change did not touch.
 #[derive(Debug, Clone)]
 enum Change {
     Create(i64, Row),
     Update(i64, Row, bool),
     Delete(i64),
-    Move(i64, i64, Row),
+    Move(i64, i64, Row, bool),
 }
 
+/// What a statement does to a column.
+#[derive(Debug, Clone, Copy)]
+enum Set {
+    Nothing,
+    Null,
+    Value(u8),
+}
+
+impl Set {
+    fn of(self, before: Option<u8>) -> Option<u8> {
+        match self {
+            Self::Nothing => before,
+            Self::Null => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+}
+
+/// What a session does next: any kind of statement about any columns.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     slot: usize,
     deed: u8,
     key: i64,
     other: i64,
-    value: u8,
+    sets: [Set; 3],
 }
 
 #[derive(Debug, Default)]
@@ -62,10 +81,19 @@ struct Database {
     position: i64,
     open: [Transaction; SLOTS],
     locks: HashMap<i64, usize>,
-    /// Committed transactions since the snapshot, in commit order.
-    committed: Vec<Vec<(i64, Change)>>,
+    /// Committed transactions since the snapshot, in commit order, each with the rows behind it.
+    committed: Vec<(Vec<(i64, Change)>, BTreeMap<i64, Row>)>,
     /// The snapshot's rows and its floor.
     snapshot: (BTreeMap<i64, Row>, i64),
+}
+
+/// What the source does about a large value that a row under a new key lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// It reads the row again, some time after the change: when, the number decides.
+    Again(u64),
+    /// It sends the placeholder.
+    Never,
 }
 
 impl Database {
@@ -99,26 +127,18 @@ impl Database {
     }
 
     fn step(&mut self, step: Step) {
-        let Step { slot, key, value, .. } = step;
+        let Step { slot, key, sets, .. } = step;
         match step.deed {
-            0..=3 if self.lock(slot, key) => self.upsert(slot, key, value),
+            0..=3 if self.lock(slot, key) => self.upsert(slot, key, sets),
             4 if self.lock(slot, key) && self.seen_by(slot, key).is_some() => {
                 self.log(slot, key, None, Change::Delete(key));
             }
             5 if self.lock(slot, key) && self.seen_by(slot, key).is_some() => {
                 self.log(slot, key, None, Change::Delete(key));
-                self.upsert(slot, key, value);
+                self.upsert(slot, key, sets);
             }
             6 | 7 if key != step.other && self.lock(slot, key) && self.lock(slot, step.other) => {
-                if let (Some(row), None) = (self.seen_by(slot, key), self.seen_by(slot, step.other)) {
-                    self.log(
-                        slot,
-                        step.other,
-                        Some(row.clone()),
-                        Change::Move(key, step.other, row),
-                    );
-                    self.open[slot].changes.insert(key, None);
-                }
+                self.rename(slot, key, step.other, sets);
             }
             8..=10 => self.commit(slot),
             11 => self.end(slot, false),
@@ -131,20 +151,29 @@ impl Database {
         }
     }
 
-    fn upsert(&mut self, slot: usize, key: i64, value: u8) {
-        let small = |bit: u8| (value & bit != 0).then_some(value);
-        let (a, b) = (small(1), small(2));
+    fn upsert(&mut self, slot: usize, key: i64, sets: [Set; 3]) {
         match self.seen_by(slot, key) {
             None => {
-                let row = Row { a, b, c: value };
+                let (row, _) = changed(&Row::default(), sets);
                 self.log(slot, key, Some(row.clone()), Change::Create(key, row));
             }
             Some(old) => {
-                let touched = value & 4 != 0;
-                let c = if touched { value } else { old.c };
-                let row = Row { a, b, c };
-                self.log(slot, key, Some(row.clone()), Change::Update(key, row, touched));
+                let (row, unsent) = changed(&old, sets);
+                self.log(slot, key, Some(row.clone()), Change::Update(key, row, unsent));
             }
+        }
+    }
+
+    fn rename(&mut self, slot: usize, key: i64, other: i64, sets: [Set; 3]) {
+        if let (Some(old), None) = (self.seen_by(slot, key), self.seen_by(slot, other)) {
+            let (row, unsent) = changed(&old, sets);
+            self.log(
+                slot,
+                other,
+                Some(row.clone()),
+                Change::Move(key, other, row, unsent),
+            );
+            self.open[slot].changes.insert(key, None);
         }
     }
 
@@ -164,57 +193,121 @@ impl Database {
                 None => self.rows.remove(&key),
             };
         }
-        self.committed.push(transaction.log);
+        self.committed.push((transaction.log, self.rows.clone()));
     }
 
     /// The topic: per partition its records in order.
-    fn topic(&self) -> Vec<Vec<Record>> {
-        let source = source();
+    fn topic(&self, reading: Reading) -> Vec<Vec<Record>> {
         let mut partitions = vec![Vec::new(); PARTITIONS];
-        let mut send = |key: i64, record: Record| partitions[key as usize % PARTITIONS].push(record);
-        let image = |key: i64, row: &Row, touched: bool| {
-            let small = |value: Option<u8>| value.map_or(Value::Null, |value| value.to_string().into());
-            let c = if touched {
-                row.c.to_string()
-            } else {
-                UNAVAILABLE.to_owned()
-            };
-            source.image(vec![Value::Int64(key), small(row.a), small(row.b), c.into()])
-        };
-        let removed = |key: i64, lsn: i64| {
-            let before = source.image(vec![Value::Int64(key), Value::Null, Value::Null, Value::Null]);
-            source.change("d", source.key(key), before, Value::Null, lsn)
-        };
-        let event = |op: &str, key: i64, image: Value, lsn: i64| {
-            source.change(op, source.key(key), Value::Null, image, lsn)
-        };
         for (key, row) in &self.snapshot.0 {
-            let row = event("r", *key, image(*key, row, true), self.position);
-            send(
-                *key,
-                with_header(row, "rowtide.floor", &self.snapshot.1.to_string()),
-            );
+            let image = image(*key, row, Sent::Whole);
+            let row = event("r", *key, image, self.position);
+            let row = with_header(row, "rowtide.floor", &self.snapshot.1.to_string());
+            partitions[of(*key)].push(row);
         }
-        for (lsn, change) in self.committed.iter().flatten() {
-            match change {
-                Change::Create(key, row) => send(*key, event("c", *key, image(*key, row, true), *lsn)),
-                Change::Update(key, row, touched) => {
-                    send(*key, event("u", *key, image(*key, row, *touched), *lsn))
-                }
-                Change::Delete(key) => {
-                    send(*key, removed(*key, *lsn));
-                    send(*key, source.tombstone(*key));
-                }
-                Change::Move(old, new, row) => {
-                    send(*old, with_header(removed(*old, *lsn), "__debezium.newkey", "x"));
-                    send(*old, source.tombstone(*old));
-                    let created = event("c", *new, image(*new, row, true), *lsn);
-                    send(*new, with_header(created, "__debezium.oldkey", "x"));
+        self.stream(0, reading, &mut partitions);
+        partitions
+    }
+
+    /// The transactions from the one of that number on, as the source sends them: once more after it died.
+    fn stream(&self, from: usize, reading: Reading, partitions: &mut [Vec<Record>]) {
+        let mut send = |key: i64, record: Record| partitions[of(key)].push(record);
+        for (number, (log, _)) in self.committed.iter().enumerate().skip(from) {
+            for (lsn, change) in log {
+                match change {
+                    Change::Create(key, row) => {
+                        send(*key, event("c", *key, image(*key, row, Sent::Whole), *lsn))
+                    }
+                    Change::Update(key, row, unsent) => {
+                        let sent = if *unsent { Sent::Placeholder } else { Sent::Whole };
+                        send(*key, event("u", *key, image(*key, row, sent), *lsn));
+                    }
+                    Change::Delete(key) => {
+                        send(*key, removed(*key, *lsn));
+                        send(*key, source().tombstone(*key));
+                    }
+                    Change::Move(old, new, row, unsent) => {
+                        send(*old, with_header(removed(*old, *lsn), "__debezium.newkey", "x"));
+                        send(*old, source().tombstone(*old));
+                        send(*new, self.begins(number, *new, row, *unsent, *lsn, reading));
+                    }
                 }
             }
         }
-        partitions
     }
+
+    /// The create of a row under a new key.
+    fn begins(&self, number: usize, key: i64, row: &Row, unsent: bool, lsn: i64, reading: Reading) -> Record {
+        let created = |image| with_header(event("c", key, image, lsn), "__debezium.oldkey", "x");
+        match reading {
+            _ if !unsent => created(image(key, row, Sent::Whole)),
+            Reading::Never => with_header(
+                created(image(key, row, Sent::Placeholder)),
+                "rowtide.unavailable",
+                "c",
+            ),
+            Reading::Again(when) => {
+                // Any state from this transaction's end on: what is read is committed, and may be newer than the change.
+                let later = self.committed.len() - number;
+                let at = number + (when.wrapping_mul(lsn as u64 | 1) >> 17) as usize % later;
+                match self.committed[at].1.get(&key) {
+                    Some(now) => created(image(key, row, Sent::Read(now.c))),
+                    None => {
+                        let lacking = created(image(key, row, Sent::Placeholder));
+                        with_header(
+                            with_header(lacking, "rowtide.unavailable", "c"),
+                            "rowtide.gone",
+                            "true",
+                        )
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The row behind a statement, and whether a value of `c` is in it that was not sent.
+fn changed(old: &Row, [a, b, c]: [Set; 3]) -> (Row, bool) {
+    let row = Row {
+        a: a.of(old.a),
+        b: b.of(old.b),
+        c: c.of(old.c),
+    };
+    let unsent = matches!(c, Set::Nothing) && old.c.is_some();
+    (row, unsent)
+}
+
+/// What a record holds in `c`.
+#[derive(Debug, Clone, Copy)]
+enum Sent {
+    Whole,
+    Placeholder,
+    Read(Option<u8>),
+}
+
+fn of(key: i64) -> usize {
+    key as usize % PARTITIONS
+}
+
+fn image(key: i64, row: &Row, sent: Sent) -> Value {
+    let text = |value: Option<u8>| value.map_or(Value::Null, |value| value.to_string().into());
+    let c = match sent {
+        Sent::Whole => text(row.c),
+        Sent::Read(c) => text(c),
+        Sent::Placeholder => UNAVAILABLE.into(),
+    };
+    source().image(vec![Value::Int64(key), text(row.a), text(row.b), c])
+}
+
+fn removed(key: i64, lsn: i64) -> Record {
+    let source = source();
+    let before = source.image(vec![Value::Int64(key), Value::Null, Value::Null, Value::Null]);
+    source.change("d", source.key(key), before, Value::Null, lsn)
+}
+
+fn event(op: &str, key: i64, image: Value, lsn: i64) -> Record {
+    let source = source();
+    source.change(op, source.key(key), Value::Null, image, lsn)
 }
 
 fn source() -> Source {
@@ -302,7 +395,7 @@ fn expected(rows: &BTreeMap<i64, Row>) -> BTreeMap<Vec<u8>, Vec<Option<Vec<u8>>>
         .map(|(key, row)| {
             let mut id = 8_i32.to_be_bytes().to_vec();
             id.extend_from_slice(&key.to_be_bytes());
-            (id, vec![row.a.map(text), row.b.map(text), Some(text(row.c))])
+            (id, vec![row.a.map(text), row.b.map(text), row.c.map(text)])
         })
         .collect()
 }
@@ -375,13 +468,19 @@ fn everything_sent(
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let set = prop_oneof![
+        Just(Set::Nothing),
+        Just(Set::Null),
+        (0_u8..8).prop_map(Set::Value)
+    ];
+    let sets = [set.clone(), set.clone(), set];
     let step =
-        (0..SLOTS, 0_u8..13, 0_i64..4, 0_i64..4, 0_u8..8).prop_map(|(slot, deed, key, other, value)| Step {
+        (0..SLOTS, 0_u8..13, 0_i64..4, 0_i64..4, sets).prop_map(|(slot, deed, key, other, sets)| Step {
             slot,
             deed,
             key,
             other,
-            value,
+            sets,
         });
     prop::collection::vec(step, 1..80)
 }
@@ -399,19 +498,36 @@ fn read_after(mutations: &[&Mutation]) -> BTreeMap<Vec<u8>, Vec<Option<Vec<u8>>>
     cells.read()
 }
 
+/// Every topic, and what the source sent of it once more after it died, some of it read again at another time.
+fn sent_again(
+    database: &Database,
+    reading: Reading,
+    from: prop::sample::Index,
+    other: Reading,
+) -> Vec<Vec<Record>> {
+    let mut topic = database.topic(reading);
+    if !database.committed.is_empty() {
+        database.stream(from.index(database.committed.len()), other, &mut topic);
+    }
+    topic
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// CS-191.
+    /// CS-191, RS-131.
     #[test]
     fn the_table_ends_as_the_last_image_of_every_row(
         steps in steps(),
         batch in 1_usize..7,
         replays in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
         order in any::<u64>(),
+        read in any::<(u64, u64)>(),
+        from in any::<prop::sample::Index>(),
     ) {
         let database = history(&steps);
-        let mutations = everything_sent("lsn", &database.topic(), batch, &replays);
+        let topic = sent_again(&database, Reading::Again(read.0), from, Reading::Again(read.1));
+        let mutations = everything_sent("lsn", &topic, batch, &replays);
         let mut shuffled: Vec<&Mutation> = mutations.iter().collect();
         shuffle(&mut shuffled, order);
         prop_assert_eq!(read_after(&shuffled), expected(&database.rows));
@@ -420,10 +536,35 @@ proptest! {
         prop_assert_eq!(read_after(&tail), expected(&database.rows));
     }
 
+    /// CS-099: where the source sends placeholders, every row that ends without its value is one that is looked at; all else
+    /// is as it has to be.
+    #[test]
+    fn no_row_lacks_a_value_unnoticed(
+        steps in steps(),
+        batch in 1_usize..7,
+        replays in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let database = history(&steps);
+        let mutations = everything_sent("lsn", &database.topic(Reading::Never), batch, &replays);
+        let ended = read_after(&mutations.iter().collect::<Vec<_>>());
+        let mut wanted = expected(&database.rows);
+        let looked_at: BTreeSet<&[u8]> = mutations
+            .iter()
+            .filter(|mutation| mutation.lacks.as_ref().is_some_and(|lacks| !lacks.gone))
+            .map(Mutation::key)
+            .collect();
+        for (key, columns) in &mut wanted {
+            if looked_at.contains(&key[..]) && ended.get(key).is_some_and(|row| row[2].is_none()) {
+                columns[2] = None;
+            }
+        }
+        prop_assert_eq!(ended, wanted);
+    }
+
     /// CS-195: timestamps depend on the record alone, so that a replay writes what is there.
     #[test]
     fn a_replay_repeats_timestamps(steps in steps(), batch in 1_usize..7) {
-        for records in history(&steps).topic() {
+        for records in history(&steps).topic(Reading::Again(7)) {
             let stamps = |batch| -> BTreeSet<(Vec<u8>, Option<i64>)> {
                 let (sent, _) = deliver("lsn", &records, 0, None, batch);
                 sent.into_iter().map(|mutation| (mutation.cells, mutation.timestamp)).collect()
@@ -444,25 +585,53 @@ fn shuffle<T>(items: &mut [T], seed: u64) {
     }
 }
 
+const NOTHING: Set = Set::Nothing;
+
+fn does(deed: u8, key: i64, other: i64, sets: [Set; 3]) -> Step {
+    Step {
+        slot: 0,
+        deed,
+        key,
+        other,
+        sets,
+    }
+}
+
+fn commits() -> Step {
+    does(8, 0, 0, [NOTHING; 3])
+}
+
+/// RS-131: the known-bad source fails the same property, so that the property means something.
+#[test]
+fn a_placeholder_where_a_row_begins_loses_its_value() {
+    let value = Set::Value(1);
+    let database = history(&[
+        does(0, 0, 0, [value; 3]),
+        commits(),
+        does(6, 0, 1, [NOTHING; 3]),
+        commits(),
+    ]);
+    let read = |reading| {
+        let mutations = everything_sent("lsn", &database.topic(reading), 1, &[]);
+        read_after(&mutations.iter().collect::<Vec<_>>())
+    };
+    assert_eq!(read(Reading::Again(1)), expected(&database.rows));
+    assert_ne!(read(Reading::Never), expected(&database.rows));
+}
+
 /// CS-101, CS-191: the known-bad clock fails the same property, so that the property means something.
 #[test]
 fn a_millisecond_clock_mixes_rows() {
-    let step = |deed, value| Step {
-        slot: 0,
-        deed,
-        key: 0,
-        other: 0,
-        value,
-    };
+    let sets = |value: u8| [Set::Value(value), Set::Value(10 - value), NOTHING];
     let database = history(&[
-        step(0, 7),
-        step(8, 0),
-        step(0, 5),
-        step(8, 0),
-        step(0, 6),
-        step(8, 0),
+        does(0, 0, 0, sets(7)),
+        commits(),
+        does(0, 0, 0, sets(5)),
+        commits(),
+        does(0, 0, 0, sets(6)),
+        commits(),
     ]);
-    let topic = database.topic();
+    let topic = database.topic(Reading::Again(1));
     let read = |mode| {
         let mutations = everything_sent(mode, &topic, 1, &[]);
         read_after(&mutations.iter().collect::<Vec<_>>())
@@ -477,19 +646,12 @@ fn descending_values_in_a_tight_loop_leave_no_mixed_row() {
     let steps: Vec<Step> = (0..50_u8)
         .rev()
         .flat_map(|value| {
-            (0..20).flat_map(move |key| {
-                [(0, value), (8, 0)].map(|(deed, value)| Step {
-                    slot: 0,
-                    deed,
-                    key,
-                    other: 0,
-                    value,
-                })
-            })
+            let sets = [Set::Value(value), Set::Value(value / 2), Set::Value(value)];
+            (0..20).flat_map(move |key| [does(0, key, 0, sets), commits()])
         })
         .collect();
     let database = history(&steps);
-    let mutations = everything_sent("lsn", &database.topic(), 7, &[]);
+    let mutations = everything_sent("lsn", &database.topic(Reading::Again(1)), 7, &[]);
     let mut shuffled: Vec<&Mutation> = mutations.iter().collect();
     shuffle(&mut shuffled, 42);
     assert_eq!(read_after(&shuffled), expected(&database.rows));

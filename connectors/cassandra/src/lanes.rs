@@ -221,6 +221,7 @@ mod tests {
                 key_bytes: 16,
                 timestamp: Some(timestamp),
                 ttl: 0,
+                lacks: None,
             },
             tag,
         }

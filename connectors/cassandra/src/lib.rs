@@ -8,6 +8,7 @@
 //! | settings held against the live table | `check`, `shape` |
 //! | records to mutations, by one flat plan per schema | `plan`, `types`, `mutation` |
 //! | their timestamps, and what a partition remembers | `clock` |
+//! | rows that may lack a value the source did not send | `lacking` |
 //! | order per key, batches, collapse | `lanes` |
 //! | requests, retries, the account of each batch | `writer`, `retry`, `errors`, `session` |
 //!
@@ -23,6 +24,7 @@ mod convergence;
 mod errors;
 mod fnv;
 mod identifier;
+mod lacking;
 mod lanes;
 mod mapping;
 mod mutation;

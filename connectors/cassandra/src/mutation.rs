@@ -1,5 +1,7 @@
 //! Sans-I/O: one statement's worth of work, as bytes.
 
+use crate::lacking::Lacks;
+
 /// What a mutation does to its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deed {
@@ -24,6 +26,8 @@ pub(crate) struct Mutation {
     pub(crate) timestamp: Option<i64>,
     /// Seconds; 0 is none. Bound only where the INSERT has a mapped TTL.
     pub(crate) ttl: i32,
+    /// What it leaves out because the source did not send it; rarely anything.
+    pub(crate) lacks: Option<Box<Lacks>>,
 }
 
 /// Length that stands for null.

@@ -173,15 +173,33 @@ impl Target {
             true => " USING TIMESTAMP :message_internal_timestamp",
             false => "",
         };
+        format!("DELETE FROM {}{using} WHERE {}", self.cql_name(), self.by_key())
+    }
+
+    /// Which columns behind the key have a value, in order: null where they have none. Of a scalar its write time says it
+    /// without the value, which may be large.
+    pub(crate) fn presence_cql(&self) -> String {
+        let columns: Vec<_> = self.columns[self.key..]
+            .iter()
+            .map(|column| match column.cql {
+                Cql::Scalar(_) => format!("WRITETIME({})", quoted(&column.name)),
+                _ => quoted(&column.name),
+            })
+            .collect();
+        format!(
+            "SELECT {} FROM {} WHERE {}",
+            columns.join(", "),
+            self.cql_name(),
+            self.by_key()
+        )
+    }
+
+    fn by_key(&self) -> String {
         let conditions: Vec<_> = self.columns[..self.key]
             .iter()
             .map(|column| format!("{0} = :{0}", quoted(&column.name)))
             .collect();
-        format!(
-            "DELETE FROM {}{using} WHERE {}",
-            self.cql_name(),
-            conditions.join(" AND ")
-        )
+        conditions.join(" AND ")
     }
 
     /// `"keyspace"."table"`.
@@ -243,6 +261,10 @@ mod tests {
         assert_eq!(
             target.delete_cql(),
             "DELETE FROM \"ks\".\"t\" USING TIMESTAMP :message_internal_timestamp WHERE \"id\" = :\"id\" AND \"Seq\" = :\"Seq\""
+        );
+        assert_eq!(
+            target.presence_cql(),
+            "SELECT WRITETIME(\"v\") FROM \"ks\".\"t\" WHERE \"id\" = :\"id\" AND \"Seq\" = :\"Seq\""
         );
         let target = Target::new(
             settings(&[("inputFormat", "debezium"), ("timestampMode", "server")]),

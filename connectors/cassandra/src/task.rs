@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rowtide_api::sink::{Note, Partition, SinkBatch, SinkConnector, SinkTask};
 use rowtide_api::{ConfigReport, Error, Plugin, TaskContext};
@@ -14,6 +14,10 @@ use crate::plan::{Planner, TRUNCATE_IGNORED, Verdict};
 use crate::session::Cluster;
 use crate::shape::Target;
 use crate::writer::{Delivery, Ownership, Shared, Writer};
+
+/// At the end of a task, rows that may lack a value are looked at for this long: most reads take milliseconds, and a stop has
+/// to end.
+const LOOKED_AT_WITHIN: Duration = Duration::from_secs(1);
 
 /// The connector: what its tasks share.
 #[derive(Debug)]
@@ -188,6 +192,7 @@ impl SinkTask for CassandraSinkTask {
     async fn stop(mut self) -> Result<(), Error> {
         let owned = std::mem::take(&mut self.partitions).into_values().collect();
         self.give_back(owned).await;
+        self.writer.shared.checker.flush(LOOKED_AT_WITHIN).await;
         self.writer.stop().await;
         Ok(())
     }
@@ -203,6 +208,7 @@ impl CassandraSinkTask {
         for partition in &owned {
             partition.ownership.emptied().await;
         }
+        self.writer.shared.checker.forget();
     }
 }
 

@@ -14,7 +14,12 @@ pub(crate) fn settings(pairs: &[(&str, &str)]) -> TableSettings {
         ("topic.pg.public.t.ks.t.ttlTimeUnit", "SECONDS"),
     ]);
     for (setting, value) in pairs {
-        properties.set(format!("topic.{TOPIC}.ks.t.{setting}"), *value);
+        // `^` before a key of the connector.
+        let key = match setting.strip_prefix('^') {
+            Some(connector) => connector.to_owned(),
+            None => format!("topic.{TOPIC}.ks.t.{setting}"),
+        };
+        properties.set(key, *value);
     }
     let (settings, report) = ConfigReport::read::<Settings>(&properties);
     settings.unwrap_or_else(|| panic!("{report:?}")).tables.remove(0)

@@ -30,7 +30,7 @@ pub(super) fn topic_key(key: &str) -> Result<TopicKey<'_>, String> {
             "{key} is neither topic.<topic>.<keyspace>.<table>.<setting> nor topic.<topic>.codec.<setting>"
         )
     };
-    let (prefix, setting) = split_last(key).ok_or_else(shape)?;
+    let (prefix, setting) = dotted(key).or_else(|| split_last(key)).ok_or_else(shape)?;
     if keys::codec_settings().contains(&setting)
         && let Some(topic) = prefix
             .strip_prefix("topic.")
@@ -55,6 +55,13 @@ pub(super) fn topic_key(key: &str) -> Result<TopicKey<'_>, String> {
         prefix,
         setting,
     })
+}
+
+/// A key whose setting has dots of its own.
+fn dotted(key: &str) -> Option<(&str, &str)> {
+    let settings = keys::table_settings();
+    let mut dotted = settings.into_iter().filter(|setting| setting.contains('.'));
+    dotted.find_map(|setting| Some((key.strip_suffix(setting)?.strip_suffix('.')?, setting)))
 }
 
 fn valid_topic(topic: &str) -> Result<&str, String> {
@@ -83,6 +90,16 @@ mod tests {
                 table: "Created.Users".into(),
                 prefix: "topic.pg.public.users.spark_streams.\"Created.Users\"",
                 setting: "mapping",
+            }
+        );
+        assert_eq!(
+            topic_key("topic.t.ks.tb.unavailable.on.create").unwrap(),
+            TopicKey::Table {
+                topic: "t",
+                keyspace: "ks".into(),
+                table: "tb".into(),
+                prefix: "topic.t.ks.tb",
+                setting: "unavailable.on.create",
             }
         );
         assert_eq!(

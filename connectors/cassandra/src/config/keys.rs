@@ -2,7 +2,9 @@
 
 use rowtide_api::config::{Definition, Importance, Key, Reader, Secret, Setting};
 
-use super::{Compression, Consistency, InputFormat, InsertNulls, TimeUnit, TimestampMode, TruncateMode};
+use super::{
+    Compression, Consistency, InputFormat, InsertNulls, OnUnavailable, TimeUnit, TimestampMode, TruncateMode,
+};
 
 /// A key of one table, `topic.<topic>.<keyspace>.<table>.<setting>`; those beyond the DataStax dialect may also stand at
 /// connector level, as the default of all tables.
@@ -117,6 +119,7 @@ new_table_key!(SOFT_DELETE_SET: String = "softDeleteSet" "Columns written in pla
 new_table_key!(UPDATE_MODE: String = "updateMode" "full: an update writes every column." ; default("full") ; default_only("diff is not built yet; use full"));
 new_table_key!(INSERT_NULLS: InsertNulls = "insertNulls" "debezium format: null columns of a create or snapshot row." ; default("unset"));
 new_table_key!(UNAVAILABLE_MARKER: String = "unavailableMarker" "Text that stands for an unchanged large value; its column is left untouched." ; default("__debezium_unavailable_value"));
+new_table_key!(UNAVAILABLE_ON_CREATE: OnUnavailable = "unavailable.on.create" "What happens to a create or snapshot row that lacks a large value because the source did not send it: warn writes the row without it, counts it and shows it in the task's status while the cell is missing; fail rejects the record. Of an update nobody can say whether its row begins, because what is read again after a stop may belong to a row that is gone since: it is looked up in Cassandra, counted and shown in both cases." ; default("warn"));
 new_table_key!(TRUNCATE_MODE: TruncateMode = "truncateMode" "What a truncate event does: it is ignored and counted, or fails the task." ; default("ignore"));
 new_table_key!(ALLOW_KEY_COLLAPSE: bool = "allowKeyCollapse" "Allows a mapping under which two source keys share one row." ; default("false"));
 new_table_key!(IGNORED_FIELDS: Vec<String> = "ignoredFields" "Fields and columns that * leaves out." ; default(""));
@@ -148,6 +151,7 @@ macro_rules! each_table_key {
             UPDATE_MODE,
             INSERT_NULLS,
             UNAVAILABLE_MARKER,
+            UNAVAILABLE_ON_CREATE,
             TRUNCATE_MODE,
             ALLOW_KEY_COLLAPSE,
             IGNORED_FIELDS,

@@ -7,7 +7,7 @@ mod table;
 mod unit;
 
 pub(crate) use connection::{Compression, Connection};
-pub(crate) use table::{Consistency, InputFormat, InsertNulls, TableSettings, TruncateMode};
+pub(crate) use table::{Consistency, InputFormat, InsertNulls, OnUnavailable, TableSettings, TruncateMode};
 pub(crate) use unit::TimeUnit;
 
 use std::collections::BTreeMap;

@@ -21,6 +21,11 @@ setting_enum! {
 }
 
 setting_enum! {
+    /// What happens to a record that begins a row without a value which the source did not send.
+    pub enum OnUnavailable { Warn = "warn", Fail = "fail" }
+}
+
+setting_enum! {
     /// What a truncate event does.
     pub enum TruncateMode { Ignore = "ignore", Fail = "fail" }
 }
@@ -62,6 +67,7 @@ pub(crate) struct TableSettings {
     pub(crate) offset: i64,
     pub(crate) insert_nulls: InsertNulls,
     pub(crate) marker: String,
+    pub(crate) unavailable_on_create: OnUnavailable,
     pub(crate) truncate: TruncateMode,
     pub(crate) allow_key_collapse: bool,
     pub(crate) ignored: Vec<String>,
@@ -107,6 +113,7 @@ impl Given<'_> {
         let offset = self.get(reader, &keys::TIMESTAMP_OFFSET);
         let insert_nulls = self.get(reader, &keys::INSERT_NULLS);
         let marker = self.get(reader, &keys::UNAVAILABLE_MARKER);
+        let unavailable_on_create = self.get(reader, &keys::UNAVAILABLE_ON_CREATE);
         let truncate = self.get(reader, &keys::TRUNCATE_MODE);
         let allow_key_collapse = self.get(reader, &keys::ALLOW_KEY_COLLAPSE);
         let ignored = self.get(reader, &keys::IGNORED_FIELDS);
@@ -135,6 +142,7 @@ impl Given<'_> {
             offset: offset?,
             insert_nulls: insert_nulls?,
             marker: marker?,
+            unavailable_on_create: unavailable_on_create?,
             truncate: truncate?,
             allow_key_collapse: allow_key_collapse?,
             ignored: ignored?,

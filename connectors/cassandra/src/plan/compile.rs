@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rowtide_api::data::Logical;
 use rowtide_api::sink::SinkRecord;
-use rowtide_api::{Error, Schema};
+use rowtide_api::{Error, Schema, Value};
 
 use super::access::{Access, Root};
 use crate::config::{InputFormat, TableSettings, TimeUnit};
@@ -38,6 +38,8 @@ pub(super) struct Cell {
     /// The field's name in the source, for the header that names unavailable ones.
     pub(super) field: Option<Arc<str>>,
     pub(super) nulls: Option<NullRule>,
+    /// The field's default: it stands in a key-only image for a value that was not sent.
+    pub(super) default: Option<Value>,
     /// Fed by `*`: a missing field leaves the column alone.
     pub(super) star: bool,
 }
@@ -205,9 +207,14 @@ impl Schemas<'_> {
             name: column.name.clone(),
             codec: Codec::new(&column.cql, schema.as_deref(), self.settings.unit),
             unit: self.settings.unit,
+            default: schema.as_ref().and_then(|schema| schema.default.clone()),
             field: match entry.map(|entry| &entry.field) {
                 None => Some(column.name.clone()),
-                Some(Field::Value(path)) => path.first().cloned(),
+                Some(Field::Value(path)) => match &path[..] {
+                    // An envelope that is read field by field.
+                    [image, field, ..] if &**image == "after" => Some(field.clone()),
+                    path => path.first().cloned(),
+                },
                 Some(_) => None,
             },
             nulls: entry.and_then(|entry| entry.nulls),

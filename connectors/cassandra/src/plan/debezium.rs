@@ -3,13 +3,15 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use rowtide_api::{Error, RecordError, Schema, Value};
+use rowtide_api::unavailable::GONE;
+use rowtide_api::{Error, RecordError, Value};
 
 use super::access::{Access, Found, Images, fields};
 use super::compile::Envelope;
+use super::marker::stands_in;
 use super::{Context, Effect, Refusal, Seen, TRUNCATE_IGNORED};
 use crate::clock::{self, Origin, PartitionClock};
-use crate::config::{InsertNulls, TimestampMode, TruncateMode};
+use crate::config::{InsertNulls, OnUnavailable, TimestampMode, TruncateMode};
 use crate::fnv::Fnv;
 use crate::mapping::NullRule;
 use crate::mutation::{Deed, Mutation};
@@ -106,7 +108,7 @@ impl<'a, 'r> Context<'a, 'r> {
         let mut origin = *origin;
         if op == "u" && key.from_image {
             // CS-066: a column of the primary key here that is none there may have changed.
-            if before.is_null() {
+            if before.is_null() || !is_full(before, &self.record.record.key.value) {
                 return Err(self.needs_before("an update").into());
             }
             let old = self.delete(&self.writer(before, &NULL), self.stamp(&origin, &writer)?)?;
@@ -115,7 +117,11 @@ impl<'a, 'r> Context<'a, 'r> {
                 origin.tick = true;
             }
         }
-        writer.rest(nulls, &mut cells)?;
+        let rest = writer.rest(nulls, &mut cells)?;
+        let (begins, gone) = (op != "u", self.header(GONE).is_some());
+        if begins && !gone {
+            self.refuse_unavailable(&rest.unavailable)?;
+        }
         mutations.push(Mutation {
             table: self.table,
             deed: Deed::Insert,
@@ -124,8 +130,29 @@ impl<'a, 'r> Context<'a, 'r> {
             key_bytes: key.key_bytes,
             timestamp: self.stamp(&origin, &writer)?,
             ttl: writer.ttl()?,
+            lacks: rest.lacks(begins, gone),
         });
         Ok(Effect::Write(mutations))
+    }
+
+    /// A row that begins without a value which the source did not send, and did not find to be gone.
+    fn refuse_unavailable(&self, columns: &[usize]) -> Result<(), RecordError> {
+        let settings = &self.target.settings;
+        let (OnUnavailable::Fail, Some(first)) = (settings.unavailable_on_create, columns.first()) else {
+            return Ok(());
+        };
+        let names: Vec<_> = columns
+            .iter()
+            .map(|column| &*self.target.columns[*column].name)
+            .collect();
+        Err(RecordError::new(format!(
+            "a row of {} begins without {}, which the source did not send: run ALTER TABLE … REPLICA IDENTITY FULL on the \
+             source table, let the source read such values again (rowtide.unavailable.on.create=reselect), or set {}=warn",
+            settings.name(),
+            names.join(", "),
+            settings.key("unavailable.on.create")
+        ))
+        .at(self.target.columns[*first].name.clone()))
     }
 
     fn deletion(&self, before: &'r Value, origin: &Origin<'r>) -> Result<Effect, Refusal> {
@@ -294,26 +321,10 @@ fn is_full(before: &Value, key: &Value) -> bool {
     fields(before)
         .into_iter()
         .filter(|(name, ..)| !keys.contains(name))
-        .any(|(_, value, schema)| !value.is_null() && !stands_in(value, schema))
-}
-
-fn stands_in(value: &Value, schema: Option<&Schema>) -> bool {
-    let default = schema.and_then(|schema| schema.default.as_ref());
-    default == Some(value)
-        || match value {
-            Value::Bool(value) => !value,
-            Value::Float32(value) => *value == 0.0,
-            Value::Float64(value) => *value == 0.0,
-            Value::Text(text) => text.is_empty() || text.starts_with("1970-01-01") || &**text == "{}",
-            Value::Bytes(bytes) => bytes.iter().all(|byte| *byte == 0),
-            Value::Array(items) => items.is_empty(),
-            Value::Map(pairs) => pairs.is_empty(),
-            Value::Struct(fields) => fields
-                .fields
-                .iter()
-                .all(|field| field.is_null() || stands_in(field, None)),
-            value => value.as_int() == Some(0),
-        }
+        .any(|(_, value, schema)| {
+            let default = schema.and_then(|schema| schema.default.as_ref());
+            !value.is_null() && !stands_in(value, default)
+        })
 }
 
 /// A number for a key, to tell whether a tombstone follows the delete of the same key.

@@ -2,6 +2,7 @@
 //! ExtractNewRecordState leaves (CS-064).
 
 use rowtide_api::Value;
+use rowtide_api::unavailable::GONE;
 
 use super::{Context, Effect, Refusal};
 use crate::clock::{self, Origin};
@@ -42,8 +43,8 @@ impl Context<'_, '_> {
         }
         let mut cells = Vec::with_capacity(128);
         let key = writer.key(&mut cells)?;
-        let any = writer.rest(nulls, &mut cells)?;
-        let deed = if deletable && !told && !any {
+        let rest = writer.rest(nulls, &mut cells)?;
+        let deed = if deletable && !told && !rest.any {
             Deed::Delete
         } else {
             Deed::Insert
@@ -59,6 +60,8 @@ impl Context<'_, '_> {
             key_bytes: key.key_bytes,
             timestamp,
             ttl: if deed == Deed::Insert { writer.ttl()? } else { 0 },
+            // What kind of change it was the flat form does not say.
+            lacks: rest.lacks(false, self.header(GONE).is_some()),
         }]))
     }
 }

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rowtide_api::sink::SinkRecord;
+use rowtide_api::unavailable::UNAVAILABLE;
 use rowtide_api::{Error, RecordError, Schema, Value};
 
 use crate::clock::{ClockSettings, Origin, PartitionClock};
@@ -346,7 +347,7 @@ impl<'a, 'r> Context<'a, 'r> {
                 value,
                 before,
             },
-            unavailable: self.header("rowtide.unavailable").and_then(Value::as_str),
+            unavailable: self.header(UNAVAILABLE).and_then(Value::as_str),
         }
     }
 
@@ -370,6 +371,7 @@ impl<'a, 'r> Context<'a, 'r> {
             key_bytes: key.key_bytes,
             timestamp,
             ttl: 0,
+            lacks: None,
         })
     }
 }

@@ -4,14 +4,16 @@ use std::hash::{Hash, Hasher};
 
 use rowtide_api::data::Logical;
 use rowtide_api::sink::SinkRecord;
+use rowtide_api::unavailable::names;
 use rowtide_api::{Datum, RecordError, Value};
 use uuid::Uuid;
 
 use super::access::{Access, Found, Images, Root};
 use super::compile::{Cell, Extra, Plan};
-use super::marker::Marker;
+use super::marker::{Marker, stands_in};
 use crate::config::TimeUnit;
 use crate::fnv::Fnv;
+use crate::lacking::Lacks;
 use crate::mapping::NullRule;
 use crate::mutation::{NULL, UNSET};
 use crate::shape::Target;
@@ -34,6 +36,28 @@ pub(super) struct KeyCells {
     pub(super) key_bytes: usize,
     /// Whether a column came from the image rather than from the record's key.
     pub(super) from_image: bool,
+}
+
+/// What was written behind the primary key.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// A column is not null.
+    pub(super) any: bool,
+    /// Columns whose value the source did not send, by their places in the target.
+    pub(super) unavailable: Vec<usize>,
+}
+
+impl Rest {
+    /// What the write leaves out, for a record of this kind.
+    pub(super) fn lacks(self, begins: bool, gone: bool) -> Option<Box<Lacks>> {
+        (!self.unavailable.is_empty()).then(|| {
+            Box::new(Lacks {
+                columns: self.unavailable,
+                begins,
+                gone,
+            })
+        })
+    }
 }
 
 enum Place<'r> {
@@ -82,13 +106,13 @@ impl<'r> RowWriter<'_, 'r> {
         Ok(cells)
     }
 
-    /// The columns behind the key, and whether one of them is not null.
+    /// The columns behind the key.
     ///
     /// # Errors
     /// A missing field or a misfit.
-    pub(super) fn rest(&self, nulls: NullRule, out: &mut Vec<u8>) -> Result<bool, RecordError> {
-        let mut any = false;
-        for cell in &self.plan.cells[self.target.key..] {
+    pub(super) fn rest(&self, nulls: NullRule, out: &mut Vec<u8>) -> Result<Rest, RecordError> {
+        let mut rest = Rest::default();
+        for (index, cell) in self.plan.cells.iter().enumerate().skip(self.target.key) {
             let null = match cell.nulls.unwrap_or(nulls) {
                 NullRule::Null => NULL,
                 NullRule::Unset => UNSET,
@@ -99,7 +123,8 @@ impl<'r> RowWriter<'_, 'r> {
                 Place::Made(value) => self.encode(cell, &value, out)?,
                 Place::Null => push_length(out, null),
                 Place::Unavailable => {
-                    any = true;
+                    rest.any = true;
+                    rest.unavailable.push(index);
                     push_length(out, UNSET);
                 }
                 Place::Absent => push_length(out, UNSET),
@@ -109,9 +134,9 @@ impl<'r> RowWriter<'_, 'r> {
                 // Empty text that reads as null in its column follows the rule for nulls.
                 out[start..start + 4].copy_from_slice(&UNSET.to_be_bytes());
             }
-            any |= length >= 0;
+            rest.any |= length >= 0;
         }
-        Ok(any)
+        Ok(rest)
     }
 
     /// Where a cell's value is; the flag says whether it came from the image.
@@ -135,9 +160,10 @@ impl<'r> RowWriter<'_, 'r> {
         let from_image = matches!(access.root(), Some(Root::Value | Root::Before));
         let unavailable = from_image && self.is_named_unavailable(cell);
         let place = match found {
-            Found::Value(value) if !unavailable && !self.marker.is(value) => Place::Value(value),
-            Found::Value(_) => self.known_before(access),
-            Found::Null if unavailable => self.known_before(access),
+            // The source has looked into the before image itself.
+            _ if unavailable => Place::Unavailable,
+            Found::Value(value) if !self.marker.is(value) => Place::Value(value),
+            Found::Value(_) => self.known_before(access, cell),
             Found::Null => Place::Null,
             Found::Missing if self.is_plain_text(access) => return Err(self.plain_text(cell, access)),
             Found::Missing if cell.star => Place::Absent,
@@ -148,15 +174,20 @@ impl<'r> RowWriter<'_, 'r> {
 
     fn is_named_unavailable(&self, cell: &Cell) -> bool {
         match (self.unavailable, cell.field.as_deref()) {
-            (Some(names), Some(field)) => names.split(',').any(|name| name == field),
+            (Some(listed), Some(field)) => names(listed, field),
             _ => false,
         }
     }
 
-    /// An unavailable value is taken from the before image when that holds it (CS-070).
-    fn known_before(&self, access: &Access) -> Place<'r> {
+    /// An unavailable value is taken from the before image when that holds it (CS-070). In a key-only image the other fields
+    /// are null or stand-ins, which no large value is.
+    fn known_before(&self, access: &Access, cell: &Cell) -> Place<'r> {
         match access.in_before().map(|access| access.find(&self.images)) {
-            Some(Found::Value(value)) if !self.marker.is(value) => Place::Value(value),
+            Some(Found::Value(value))
+                if !self.marker.is(value) && !stands_in(value, cell.default.as_ref()) =>
+            {
+                Place::Value(value)
+            }
             _ => Place::Unavailable,
         }
     }

@@ -6,6 +6,7 @@ use rowtide_api::sink::RecordId;
 use rowtide_api::{Datum, Kind, Record, Struct};
 
 use super::*;
+use crate::lacking::Lacks;
 use crate::mutation::CellValue;
 use crate::shape::TableShape;
 use crate::test_records::{Source, record, with_header};
@@ -283,8 +284,149 @@ fn unavailable_values_are_unset_or_taken_from_the_before_image() {
     );
     assert_eq!(bench.one(named), ["insert@8 1 unset unset"]);
     let image = |a: &str| source.image(vec![Value::Int64(1), a.into(), Value::Null]);
-    let known = source.change("u", source.key(1), image("old"), image(marker), 8);
-    assert_eq!(bench.one(known), ["insert@8 1 'old' null"]);
+    let update = |before: &str| source.change("u", source.key(1), image(before), image(marker), 8);
+    assert_eq!(bench.one(update("old")), ["insert@8 1 'old' null"]);
+    // A key-only image: what stands there for a column that is not nullable is no value.
+    assert_eq!(bench.one(update("")), ["insert@8 1 unset null"]);
+    // Where the source names it, it has looked into the old row itself.
+    let named = with_header(update("stand-in by default"), "rowtide.unavailable", "a");
+    assert_eq!(bench.one(named), ["insert@8 1 unset null"]);
+}
+
+/// CS-070: a default of the column stands in a key-only image too.
+#[test]
+fn a_default_in_a_key_only_image_is_no_value() {
+    let with_default = Schema::text().rebuild().default("a long default".into()).build();
+    let source = Source::new(
+        &[("id", Kind::Int64)],
+        vec![("a", with_default), ("b", Schema::optional_text())],
+    );
+    let image = |a: &str| source.image(vec![Value::Int64(1), a.into(), Value::Null]);
+    let update = |before: &str| {
+        let marker = image("__debezium_unavailable_value");
+        source.change("u", source.key(1), image(before), marker, 8)
+    };
+    let mut bench = Bench::debezium(&[]);
+    assert_eq!(bench.one(update("a long default")), ["insert@8 1 unset null"]);
+    assert_eq!(bench.one(update("old")), ["insert@8 1 'old' null"]);
+}
+
+/// CS-070, CS-099, RS-131: what a write leaves out is known, and whether its row begins.
+#[test]
+fn a_write_says_what_it_leaves_out() {
+    let source = Source::plain();
+    let lacks = |bench: &mut Bench, record: Record| {
+        let batch = bench.plan(vec![record]).unwrap();
+        batch.mutations[0].1.lacks.as_deref().cloned()
+    };
+    let unavailable =
+        |op: &str| with_header(source.row(op, 1, None, Some("x"), 8), "rowtide.unavailable", "a");
+    let mut bench = Bench::debezium(&[]);
+    let expected = |begins, gone| {
+        Some(Lacks {
+            columns: vec![1],
+            begins,
+            gone,
+        })
+    };
+    assert_eq!(lacks(&mut bench, unavailable("c")), expected(true, false));
+    assert_eq!(lacks(&mut bench, unavailable("r")), expected(true, false));
+    assert_eq!(lacks(&mut bench, unavailable("u")), expected(false, false));
+    let gone = with_header(unavailable("c"), "rowtide.gone", "true");
+    assert_eq!(lacks(&mut bench, gone), expected(true, true));
+    assert_eq!(lacks(&mut bench, source.row("c", 1, None, Some("x"), 8)), None);
+    assert_eq!(lacks(&mut bench, source.delete(1, 8)), None);
+    let mut flat_bench = Bench::new(&[("mapping", "id=key, a=value.a, b=value.b")]);
+    let row = flat(
+        1,
+        &[("a", "__debezium_unavailable_value".into()), ("b", Value::Null)],
+    );
+    assert_eq!(lacks(&mut flat_bench, row), expected(false, false));
+    // A name with a comma is one name.
+    let other = with_header(
+        source.row("u", 1, Some("x"), None, 8),
+        "rowtide.unavailable",
+        "\"a,b\"",
+    );
+    assert_eq!(lacks(&mut bench, other), None);
+}
+
+#[test]
+fn a_row_that_begins_without_a_value_is_rejected_where_that_is_wanted() {
+    let source = Source::plain();
+    let unavailable =
+        |op: &str| with_header(source.row(op, 1, None, Some("x"), 8), "rowtide.unavailable", "a");
+    for setting in ["unavailable.on.create", "^unavailable.on.create"] {
+        let mut bench = Bench::debezium(&[(setting, "fail")]);
+        for op in ["c", "r"] {
+            let refused = bench.one(unavailable(op));
+            assert!(
+                refused[0].starts_with("reject a: a row of ks.t begins without a")
+                    && refused[0].contains("REPLICA IDENTITY FULL")
+                    && refused[0].contains("topic.pg.public.t.ks.t.unavailable.on.create=warn"),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(bench.one(unavailable("u")), ["insert@8 1 unset 'x'"]);
+        let gone = with_header(unavailable("c"), "rowtide.gone", "true");
+        assert_eq!(bench.one(gone), ["insert@8 1 unset 'x'"]);
+    }
+}
+
+/// CS-066: the old row cannot be told from a key-only image.
+#[test]
+fn a_key_only_image_does_not_name_the_old_row_of_an_update() {
+    let source = Source::new(
+        &[("id", Kind::Int64)],
+        vec![("part", Schema::text()), ("a", Schema::optional_text())],
+    );
+    let table = shape(
+        1,
+        2,
+        &[
+            ("id", Scalar::BigInt),
+            ("part", Scalar::Text),
+            ("a", Scalar::Text),
+        ],
+    );
+    let mut bench = Bench::on(&table, &[("inputFormat", "debezium")]);
+    let image = |part: &str, a: Value| source.image(vec![Value::Int64(1), part.into(), a]);
+    let update = |before| source.change("u", source.key(1), before, image("q", "x".into()), 8);
+    assert_eq!(
+        bench.one(update(image("p", Value::Null))),
+        ["delete@8 1 'p'", "insert@9 1 'q' 'x'"]
+    );
+    // Its part was not sent: "" stands for it.
+    assert!(bench.one(update(image("", Value::Null)))[0].contains("REPLICA IDENTITY FULL"));
+}
+
+/// CS-070: in JSON without schemas a placeholder of bytes is base64; an envelope can also be read field by field.
+#[test]
+fn placeholders_are_known_in_json_and_in_envelopes_read_as_records() {
+    let map = |pairs: Vec<(&str, Value)>| {
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value));
+        Value::Map(pairs.collect())
+    };
+    let mut bench = Bench::new(&[
+        ("mapping", "id=key, a=value.after.a, b=value.after.b"),
+        ("nullToUnset", "false"),
+    ]);
+    let after = |a: Value| map(vec![("a", a), ("b", Value::Null)]);
+    let json = |a: Value| {
+        record(
+            Datum::schemaless(Value::Int64(1)),
+            Datum::schemaless(map(vec![("after", after(a))])),
+        )
+    };
+    let at = 1_700_000_000_000_000_i64;
+    let base64 = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==";
+    assert_eq!(
+        bench.one(json(base64.into())),
+        [format!("insert@{at} 1 unset null")]
+    );
+    assert_eq!(bench.one(json("x".into())), [format!("insert@{at} 1 'x' null")]);
+    let named = with_header(json(Value::Null), "rowtide.unavailable", "a");
+    assert_eq!(bench.one(named), [format!("insert@{at} 1 unset null")]);
 }
 
 /// CS-060: schemaless envelopes give the same rows.

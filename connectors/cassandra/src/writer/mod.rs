@@ -1,5 +1,6 @@
 //! The writer: a few workers, each with a window of requests. No task per record (CS-127, CS-182).
 
+mod checker;
 mod delivery;
 mod shared;
 mod statement;

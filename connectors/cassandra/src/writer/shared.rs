@@ -9,6 +9,7 @@ use scylla::client::session::Session;
 use scylla::statement::batch::{Batch, BatchType};
 use tokio::sync::Semaphore;
 
+use super::checker::Checker;
 use super::delivery::Budget;
 use super::statement::Bound;
 use crate::config::Writing;
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Counters,
+    /// Looks at rows that may lack a value.
+    pub(crate) checker: Checker,
     context: TaskContext,
     failure: OnceLock<Error>,
     degraded: AtomicBool,
@@ -111,6 +114,12 @@ impl Shared {
         context: TaskContext,
     ) -> Self {
         Self {
+            checker: Checker::start(
+                session.clone(),
+                targets.clone(),
+                cluster.permits.clone(),
+                context.clone(),
+            ),
             session,
             prepared: prepared
                 .into_iter()

@@ -167,6 +167,7 @@ impl Worker {
                     counters.row(&job.mutation);
                 }
                 for job in &attempts.group.jobs {
+                    self.shared.checker.written(&job.mutation);
                     job.tag.delivery.written();
                 }
                 self.next_of(attempts);
