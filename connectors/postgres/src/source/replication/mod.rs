@@ -1,5 +1,7 @@
 //! Streaming: the session that owns the socket, the decoder, tables and transactions.
 
+#[cfg(test)]
+mod free_changes;
 pub mod pgoutput;
 pub mod relations;
 pub mod resume;

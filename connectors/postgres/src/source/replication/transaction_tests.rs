@@ -106,7 +106,7 @@ fn catalogue() -> Structures {
     .unwrap()
 }
 
-fn data(lsn: u64, message: &[u8]) -> Vec<u8> {
+pub(crate) fn data(lsn: u64, message: &[u8]) -> Vec<u8> {
     let mut out = vec![b'd'];
     out.extend(((4 + 25 + message.len()) as u32).to_be_bytes());
     out.push(b'w');
@@ -117,7 +117,7 @@ fn data(lsn: u64, message: &[u8]) -> Vec<u8> {
     out
 }
 
-fn keepalive(wal_end: u64) -> Vec<u8> {
+pub(crate) fn keepalive(wal_end: u64) -> Vec<u8> {
     let mut out = vec![b'd', 0, 0, 0, 22, b'k'];
     out.extend(wal_end.to_be_bytes());
     out.extend(0u64.to_be_bytes());
