@@ -1,6 +1,10 @@
-//! Kill tests with a ledger: what has to be, what is in Kafka, and the comparison of both.
+//! Kill tests with a ledger: what is changed, what has to be, what is in Kafka and in Cassandra, and the comparisons.
 
 pub mod applied;
+pub mod cells;
+pub mod changes;
 pub mod check;
+pub mod dice;
+pub mod ledgers;
 pub mod model;
 pub mod points;

@@ -3,25 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rowtide_crash::dice::Dice;
 use rowtide_testkit::worker::Worker;
 
-use crate::say;
+use crate::{say, seed};
 
 /// A point has to be reached within this time, generously: on a busy machine a start and a rebalance take half a minute.
 const REACHED_WITHIN: Duration = Duration::from_secs(120);
-
-/// A fixed sequence that looks random: the same run every time.
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
 
 /// A worker that is killed again and again.
 pub(crate) struct Victim {
@@ -36,7 +24,7 @@ impl Victim {
     pub(crate) fn new(worker: Worker) -> Self {
         Self {
             worker,
-            dice: Dice(42),
+            dice: Dice(seed()),
             kills: 0,
             name: "worker",
         }

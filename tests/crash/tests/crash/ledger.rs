@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rowtide_crash::changes::Asked;
 use rowtide_crash::check::{Outcome, check};
+use rowtide_crash::ledgers::{LEDGERS, Ledger};
 use rowtide_crash::model::Sample;
 use rowtide_crash::points::{BEFORE_STREAMING, COMPACTION, STREAMING};
 use rowtide_testkit::rest::call;
@@ -13,9 +15,9 @@ use rowtide_testkit::worker::{Worker, eventually};
 use serde_json::{Map, Value, json};
 
 use crate::kills::Victim;
-use crate::rig::{LEDGER, Rig, WRITERS};
+use crate::rig::{Rig, WRITERS};
 use crate::topic::Reader;
-use crate::{alone, history, say};
+use crate::{alone, history, say, seed};
 
 const PARTITIONS: i32 = 3;
 
@@ -26,25 +28,38 @@ const PARTITIONS: i32 = 3;
 /// lost offset would repeat the whole log, which is far longer (asserted).
 const REPEATED_MAX: usize = 5000;
 
-/// The ledger, what is killed, and what was seen at each kill.
+/// How long a table may take to hold the same as its ledger once nothing changes any more.
+const EQUAL_WITHIN: Duration = Duration::from_secs(180);
+
+/// Of the random kills of a long run, one in so many is a server's.
+const SERVER_IN: u64 = 12;
+
+/// The ledgers, what is killed, and what was seen at each kill.
 struct Run {
     rig: Rig,
     victim: Victim,
+    followed: [Followed; LEDGERS.len()],
+}
+
+/// A ledger with its topic, and what was seen of it at each kill.
+struct Followed {
+    ledger: Ledger,
     reader: Reader,
     samples: Vec<Sample>,
 }
 
 impl Run {
-    /// After each kill: what the slot has confirmed, then where the topic ends. And the server recycles what WAL it may.
+    /// After each kill: what the slot has confirmed, then where the topics end. And the server recycles what WAL it may.
     fn sample(&mut self) {
         let confirmed = self.rig.sql(
             "postgres",
             "select coalesce(max(confirmed_flush_lsn - '0/0'), 0) from pg_replication_slots",
         );
-        self.samples.push(Sample {
-            confirmed: confirmed.trim().parse().expect("a position"),
-            ends: self.reader.ends(),
-        });
+        let confirmed = confirmed.trim().parse().expect("a position");
+        for Followed { reader, samples, .. } in &mut self.followed {
+            let ends = reader.ends();
+            samples.push(Sample { confirmed, ends });
+        }
         self.rig.sql("postgres", "select pg_switch_wal(); checkpoint;");
     }
 
@@ -61,10 +76,7 @@ impl Run {
 
     /// From nothing to the first streamed change. Answers the newest change noted when the slot existed.
     fn before_streaming(&mut self) -> u64 {
-        let mut missing = vec![
-            ("source", self.rig.source(&["ledger"])),
-            ("sink", self.rig.sink(&[("ledger", &LEDGER)])),
-        ];
+        let mut missing = vec![("source", self.rig.source(&[])), ("sink", self.rig.sink(&[]))];
         let mut slot_seq = None;
         for point in BEFORE_STREAMING {
             if point == "postgres.snapshot_complete" {
@@ -109,6 +121,74 @@ impl Run {
         self.kill_within(300..1800);
     }
 
+    /// Kills at random until that long after the beginning, a server now and then.
+    fn at_random(&mut self, begun: Instant, until: Duration) {
+        let servers = [self.rig.postgres.0, "kafka", "cassandra"];
+        while begun.elapsed() < until {
+            if self.victim.dice.once_in(SERVER_IN) {
+                let service = *self.victim.dice.one(&servers);
+                self.restart(service);
+            } else {
+                self.kill_within(300..9000);
+            }
+        }
+    }
+
+    /// Ends the load and waits until each table in Cassandra is its ledger.
+    fn compare(&mut self, begun: Instant) {
+        self.victim.worker.start();
+        for ledger in LEDGERS {
+            let what = format!(
+                "cells of {} that differ between Cassandra and Postgres",
+                ledger.name
+            );
+            let mut last = None;
+            eventually(&what, EQUAL_WITHIN, || {
+                let compared = self.rig.compare(&ledger);
+                let different = compared.different.clone();
+                last = Some(compared);
+                (different, Vec::new())
+            });
+            let compared = last.expect("compared once at least");
+            say(&format!(
+                "{} rows of {} equal, cell by cell, {} of the values large, after {:?}",
+                compared.rows,
+                ledger.name,
+                compared.large,
+                begun.elapsed()
+            ));
+            assert!(compared.rows > 1000 && compared.large > 500);
+        }
+    }
+
+    /// Compares history and topic of each ledger.
+    fn check(&mut self, slot_seq: u64, begun: Instant) {
+        let histories = history::read(&self.rig);
+        let mut all = Outcome::default();
+        for Followed {
+            ledger,
+            reader,
+            samples,
+        } in &mut self.followed
+        {
+            let outcome = check(&histories[ledger.name], &reader.read(), slot_seq, samples);
+            say(&format!("{}: {}", ledger.name, report(&outcome, begun)));
+            assert_eq!(outcome.breaches.first(), None, "{:#?}", outcome.breaches);
+            all.streamed += outcome.streamed;
+            all.repeated.resize(outcome.repeated.len(), 0);
+            for (sum, repeated) in all.repeated.iter_mut().zip(outcome.repeated) {
+                *sum += repeated;
+            }
+        }
+        let most = all.repeated.iter().max().copied().unwrap_or_default();
+        assert!(most <= REPEATED_MAX, "a kill repeats {most} records");
+        assert!(
+            all.streamed > 2 * REPEATED_MAX,
+            "the log of {} is too short to tell a bounded repeat from a full one",
+            all.streamed
+        );
+    }
+
     /// SIGKILL for a server while the worker runs, then for the worker.
     fn restart(&mut self, service: &str) {
         self.victim.worker.start();
@@ -148,20 +228,35 @@ fn pad(worker: &Worker, config: &Map<String, Value>, number: u64, exists: bool) 
         .is_ok_and(|answer| matches!(answer.status, 200 | 201 | 409))
 }
 
+/// How long the load of the ledgers goes on at least: `ROWTIDE_CRASH_MINUTES`, as long as the named points need without.
+fn load_for() -> Duration {
+    let minutes = std::env::var("ROWTIDE_CRASH_MINUTES").map_or(0, |minutes| {
+        minutes
+            .parse()
+            .expect("ROWTIDE_CRASH_MINUTES is a number of minutes")
+    });
+    Duration::from_secs(minutes * 60)
+}
+
 /// RS-001 to RS-004, RS-006, RS-101, RS-103, RS-115, RS-124, RS-125, PG-198, CS-193: kills during the snapshot, at random,
-/// at every named point; each server killed once; WAL recycled as soon as the server may.
+/// at every named point; each server killed once; WAL recycled as soon as the server may. Changes are combined freely.
 #[test]
 fn nothing_is_lost_whatever_is_killed() {
     let _turn = alone();
     let begun = Instant::now();
+    say(&format!("ROWTIDE_CRASH_SEED={}", seed()));
     let rig = Rig::new();
     let worker = Worker::new(rig.stack.get("KAFKA_BOOTSTRAP"), "");
-    let reader = Reader::create(
-        rig.stack.get("KAFKA_BOOTSTRAP"),
-        &worker.registry,
-        &rig.topic("ledger"),
-        PARTITIONS,
-    );
+    let followed = LEDGERS.map(|ledger| Followed {
+        ledger,
+        reader: Reader::create(
+            rig.stack.get("KAFKA_BOOTSTRAP"),
+            &worker.registry,
+            &rig.topic(ledger.name),
+            PARTITIONS,
+        ),
+        samples: Vec::new(),
+    });
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| rig.load(writer, stop.clone()))
@@ -169,8 +264,7 @@ fn nothing_is_lost_whatever_is_killed() {
     let mut run = Run {
         rig,
         victim: Victim::new(worker),
-        reader,
-        samples: Vec::new(),
+        followed,
     };
     let slot_seq = run.before_streaming();
     let first_file = run.rig.sql(
@@ -178,38 +272,21 @@ fn nothing_is_lost_whatever_is_killed() {
         "select pg_walfile_name(restart_lsn) from pg_replication_slots",
     );
     run.streaming();
+    run.at_random(begun, load_for());
     stop.store(true, Ordering::Relaxed);
-    let rounds: u64 = writers
+    let asked = writers
         .into_iter()
         .map(|writer| writer.join().expect("the load ends"))
-        .sum();
+        .fold(Asked::default(), Asked::and);
     say(&format!(
-        "{} kills of the worker, {rounds} rounds, {:?}",
+        "{} kills of the worker, {asked:?}, {:?}",
         run.victim.kills,
         begun.elapsed()
     ));
-    run.victim.worker.start();
-    eventually(
-        "rows that differ between Cassandra and Postgres",
-        Duration::from_secs(180),
-        || (run.rig.compare("ledger", &LEDGER).1, Vec::new()),
-    );
-    let (rows, _) = run.rig.compare("ledger", &LEDGER);
-    say(&format!(
-        "{rows} rows equal, cell by cell, after {:?}",
-        begun.elapsed()
-    ));
-    assert!(run.victim.kills >= 20 && rows > 1000);
-    let noted = history::read(&run.rig);
-    let outcome = check(&noted, &run.reader.read(), slot_seq, &run.samples);
-    report(&outcome, begun);
-    assert_eq!(outcome.breaches.first(), None, "{:#?}", outcome.breaches);
-    let most = outcome.repeated.iter().max().copied().unwrap_or_default();
-    assert!(most <= REPEATED_MAX, "a kill repeats {most} records");
-    assert!(
-        outcome.streamed > 2 * REPEATED_MAX,
-        "the log is too short to tell a bounded repeat from a full one"
-    );
+    account(&run.rig);
+    run.compare(begun);
+    assert!(run.victim.kills >= 20);
+    run.check(slot_seq, begun);
     let left = run.rig.sql(
         "postgres",
         &format!(
@@ -224,18 +301,32 @@ fn nothing_is_lost_whatever_is_killed() {
     );
 }
 
-fn report(outcome: &Outcome, begun: Instant) {
+/// The changes that committed, by kind: a kind that did not happen was not tested.
+fn account(rig: &Rig) {
+    let kinds = history::kinds(rig);
+    for ledger in LEDGERS {
+        for kind in history::KINDS {
+            let count = kinds
+                .get(&(ledger.name.to_owned(), kind.to_owned()))
+                .unwrap_or(&0);
+            say(&format!("{count:7} {}: {kind}", ledger.name));
+            assert!(*count > 0, "no {kind} in {}: {kinds:#?}", ledger.name);
+        }
+    }
+}
+
+fn report(outcome: &Outcome, begun: Instant) -> String {
     let lives = outcome.repeated.len().max(1);
-    say(&format!(
+    format!(
         "{} distinct changes streamed, {} repeated in {lives} lives of the worker: {} per kill on average, at most {}; \
-         {} rows of snapshots; {} breaches; {:?}",
+         {} rows of snapshots; {} breaches; {:?}; repeated by life: {:?}",
         outcome.streamed,
         outcome.repeated.iter().sum::<usize>(),
         outcome.repeated.iter().sum::<usize>() / lives,
         outcome.repeated.iter().max().unwrap_or(&0),
         outcome.rows,
         outcome.breaches.len(),
-        begun.elapsed()
-    ));
-    say(&format!("repeated by life: {:?}", outcome.repeated));
+        begun.elapsed(),
+        outcome.repeated
+    )
 }

@@ -22,6 +22,13 @@ fn alone() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// `ROWTIDE_CRASH_SEED`, 42 without: what the dice of kills and changes begin with.
+fn seed() -> u64 {
+    const SEED: u64 = 42;
+    std::env::var("ROWTIDE_CRASH_SEED")
+        .map_or(SEED, |seed| seed.parse().expect("ROWTIDE_CRASH_SEED is a number"))
+}
+
 /// Progress of a test of minutes, shown with `--nocapture` or when it fails.
 #[allow(
     clippy::print_stderr,

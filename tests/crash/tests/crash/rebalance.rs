@@ -9,12 +9,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rowtide_crash::applied::applied;
+use rowtide_crash::cells::Compared;
+use rowtide_crash::ledgers::LEDGERS;
 use rowtide_crash::points::REBALANCE;
 use rowtide_testkit::worker::{Worker, eventually};
 use serde_json::{Value, json};
 
 use crate::kills::Victim;
-use crate::rig::{LEDGER, Rig};
+use crate::rig::Rig;
 use crate::topic::Reader;
 use crate::{SHORT_SESSION, alone, say};
 
@@ -25,7 +27,7 @@ const STEP_EVERY: Duration = Duration::from_millis(100);
 /// How long members may take to share out the partitions: a member that was killed is missed after two seconds.
 const SHARED_WITHIN: Duration = Duration::from_secs(60);
 /// Each noted change is a row of its own here: one that is missing is not hidden by a later one.
-const HISTORY: [&str; 5] = ["seq", "xid", "op", "id", "version"];
+const HISTORY: [&str; 7] = ["seq", "xid", "ledger", "op", "id", "version", "fates"];
 
 /// The source's table whose images are numbered from 1 for each row, and the table that its copy is, with its trigger.
 const NUMBERED: &str = "create table steps (id bigint primary key, version bigint not null);";
@@ -54,11 +56,12 @@ impl Group {
         );
         rig.sql(&copy, &format!("{NUMBERED} {APPLIED}"));
         rig.stack.cql(&format!(
-            "create table {name}.history (seq bigint primary key, xid bigint, op text, id bigint, version bigint);"
+            "create table {name}.history (seq bigint primary key, xid bigint, ledger text, op text, id bigint, version bigint, fates text);"
         ));
         let mut source = Worker::new(rig.stack.get("KAFKA_BOOTSTRAP"), "");
         source.start();
-        for table in ["ledger", "history", "steps"] {
+        let ledgers = LEDGERS.iter().map(|ledger| ledger.name);
+        for table in ledgers.chain(["history", "steps"]) {
             Reader::create(
                 rig.stack.get("KAFKA_BOOTSTRAP"),
                 &source.registry,
@@ -66,7 +69,7 @@ impl Group {
                 PARTITIONS,
             );
         }
-        let tables = rig.source(&["ledger", "history", "steps"]);
+        let tables = rig.source(&["history", "steps"]);
         assert!(Rig::create(&source, "source", &tables), "{}", source.log());
         // The snapshot holds the first image of each row of `steps`: raised before it is read, that image would be missing.
         let streams = format!(
@@ -120,7 +123,7 @@ impl Group {
 
     /// Starts both members and gives each the sinks.
     fn begin(&mut self) {
-        let cells = self.rig.sink(&[("ledger", &LEDGER), ("history", &HISTORY)]);
+        let cells = self.rig.sink(&[("history", &HISTORY)]);
         let steps = self.steps();
         for Victim { worker, .. } in &mut self.members {
             worker.start();
@@ -136,16 +139,16 @@ impl Group {
         self.members.iter().map(lines).sum()
     }
 
-    /// Waits until a member has one in `of` of the partitions of both sinks; the first has two topics.
+    /// Waits until a member has one in `of` of the partitions of both sinks; the first has a topic for each ledger and the history.
     fn await_share(&self, member: usize, of: i64) {
         let worker = &self.members[member].worker;
         let held = |sink: &str| {
             let labels = format!("connector=\"{sink}\"");
             worker.metric("kafka_connect_sink_task_partition_count", &labels)
         };
-        let all = i64::from(PARTITIONS);
+        let (all, topics) = (i64::from(PARTITIONS), LEDGERS.len() as i64 + 1);
         eventually("partitions of a member, by sink", SHARED_WITHIN, || {
-            ((held("cells"), held("steps")), (2 * all / of, all / of))
+            ((held("cells"), held("steps")), (topics * all / of, all / of))
         });
     }
 
@@ -196,16 +199,14 @@ impl Group {
 
     /// Waits until everything is where it belongs, and compares.
     fn compare(&self) {
-        for (table, columns) in [("ledger", &LEDGER[..]), ("history", &HISTORY)] {
-            eventually(
-                &format!("rows of {table} that differ between Cassandra and Postgres"),
-                SHARED_WITHIN,
-                || (self.rig.compare(table, columns).1, Vec::new()),
-            );
-            let (rows, _) = self.rig.compare(table, columns);
-            say(&format!("{rows} rows of {table} equal, cell by cell"));
-            assert!(rows > 1000, "the load was too small");
+        let history = || {
+            let columns = HISTORY.join(", ");
+            self.rig.compare_columns("history", 1, &HISTORY, &columns)
+        };
+        for ledger in LEDGERS {
+            equal(ledger.name, || self.rig.compare(&ledger));
         }
+        equal("history", history);
         let query = "select id, version from steps order by id";
         eventually("the copy", SHARED_WITHIN, || {
             (
@@ -234,6 +235,22 @@ impl Group {
         assert!(outcome.distinct > 500 && kills >= 15);
         assert!(self.moves("partitions go") >= LOSING.len());
     }
+}
+
+/// Waits until a table is the same in both databases.
+fn equal(table: &str, compare: impl Fn() -> Compared) {
+    let mut rows = 0;
+    eventually(
+        &format!("cells of {table} that differ between Cassandra and Postgres"),
+        SHARED_WITHIN,
+        || {
+            let compared = compare();
+            rows = compared.rows;
+            (compared.different, Vec::new())
+        },
+    );
+    say(&format!("{rows} rows of {table} equal, cell by cell"));
+    assert!(rows > 1000, "the load was too small");
 }
 
 /// The points of the one who loses partitions: all but the last.

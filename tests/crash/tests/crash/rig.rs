@@ -1,27 +1,31 @@
-//! What the kill tests of the road to Cassandra share: the servers, the ledger, its load, its connectors, the comparison.
+//! What the kill tests of the road to Cassandra share: the servers, the ledgers, their load, their connectors, the comparison.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rowtide_crash::cells::{self, Compared};
+use rowtide_crash::changes::{Asked, Changes, FUNCTIONS};
+use rowtide_crash::ledgers::{LEDGERS, Ledger};
 use rowtide_testkit::rest::call;
 use rowtide_testkit::stack::Stack;
 use rowtide_testkit::worker::Worker;
 use serde_json::{Value, json};
 
-use crate::{SHORT_SESSION, history, say};
+use crate::{SHORT_SESSION, history, say, seed};
 
-/// Rows before the connector exists: two batches of a snapshot.
-const ROWS: u64 = 4000;
 /// Sessions that write at the same time.
-pub(crate) const WRITERS: u64 = 2;
+pub(crate) const WRITERS: i64 = 3;
+/// Keys of a writer's own in each ledger.
+const OWN: i64 = 800;
+/// Keys of each ledger that all writers change.
+const SHARED: i64 = 40;
+/// Transactions in one session of a writer, and the pause behind it: about a hundred changes a second of each.
+const TRANSACTIONS: usize = 12;
+const PAUSE: Duration = Duration::from_millis(250);
 
-/// The columns of the ledger.
-pub(crate) const LEDGER: [&str; 4] = ["id", "version", "note", "body"];
-
-/// Servers of one's own, the ledger in their Postgres and its table in their Cassandra.
+/// Servers of one's own, the ledgers in their Postgres and their tables in their Cassandra.
 pub(crate) struct Rig {
     pub(crate) stack: Arc<Stack>,
     /// The source's Postgres: the service, and what its addresses begin with.
@@ -51,17 +55,11 @@ impl Rig {
             "postgres",
             "alter system set max_wal_size = '64MB'; alter system set min_wal_size = '32MB'; select pg_reload_conf();",
         );
-        rig.sql(name, history::TABLES);
-        rig.sql(
-            name,
-            &format!(
-                "insert into ledger (id, body, note) \
-                 select g, repeat(md5(g::text), 100), 'snapshot' from generate_series(1, {ROWS}) g;"
-            ),
-        );
+        rig.sql(name, &format!("{FUNCTIONS}\n{}", history::tables()));
+        rig.sql(name, &LEDGERS.iter().map(first_rows).collect::<String>());
+        let tables: String = LEDGERS.iter().map(|ledger| ledger.in_cassandra(name)).collect();
         rig.stack.cql(&format!(
-            "create keyspace {name} with replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}; \
-             create table {name}.ledger (id bigint primary key, version bigint, body text, note text);"
+            "create keyspace {name} with replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}; {tables}"
         ));
         rig
     }
@@ -80,9 +78,11 @@ impl Rig {
         format!("{}.public.{table}", self.name)
     }
 
-    /// The source of these tables.
+    /// The source of the ledgers, and of these tables.
     pub(crate) fn source(&self, tables: &[&str]) -> Value {
-        let tables: Vec<_> = tables.iter().map(|table| format!("public.{table}")).collect();
+        let ledgers = LEDGERS.iter().map(|ledger| ledger.name);
+        let tables = ledgers.chain(tables.iter().copied());
+        let tables: Vec<_> = tables.map(|table| format!("public.{table}")).collect();
         json!({
             "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
             "database.hostname": self.address("HOST"),
@@ -98,9 +98,12 @@ impl Rig {
         })
     }
 
-    /// The sink of these tables, each with its columns, into Cassandra.
+    /// The sink of the ledgers, and of these tables, each with its columns, into Cassandra.
     pub(crate) fn sink(&self, tables: &[(&str, &[&str])]) -> Value {
         let get = |key: &str| self.stack.get(key);
+        let ledgers = LEDGERS.iter().map(|ledger| (ledger.name, ledger.compared()));
+        let others = tables.iter().map(|(table, columns)| (*table, columns.to_vec()));
+        let tables: Vec<_> = ledgers.chain(others).collect();
         let topics: Vec<_> = tables.iter().map(|(table, _)| self.topic(table)).collect();
         let mut config = json!({
             "connector.class": "com.datastax.oss.kafka.sink.CassandraSinkConnector",
@@ -131,63 +134,58 @@ impl Rig {
             .is_ok_and(|answer| matches!(answer.status, 201 | 409))
     }
 
-    /// One round of a writer: plain changes that leave a TOASTed column alone, a change of it, a key change (which touches
-    /// it: under the default replica identity nobody else could know its value), a deletion, a deletion with reinsertion, a
-    /// rollback and one to a savepoint, a long transaction whose early changes commit late, and rows of the snapshot that go.
-    fn round(writer: u64, round: u64) -> String {
-        let first = 1_000_000 * (writer + 1);
-        let id = first + round * 10;
-        format!(
-            "insert into ledger (id, body, note) select g, repeat(md5(g::text), 100), 'r{round}' from generate_series({id}, {id} + 4) g; \
-             update ledger set note = 'u{round}' where id % 97 = {} and id % {WRITERS} = {writer} and id < 10000; \
-             update ledger set body = repeat(md5('b{writer}{round}'), 90) where id = {id}; \
-             begin; update ledger set note = 'before' where id = {id} + 1; \
-               update ledger set id = -{id}, body = body || 'k' where id = {id} + 1; update ledger set note = null where id = -{id}; commit; \
-             delete from ledger where id = {id} + 2; \
-             begin; delete from ledger where id = {id} + 3; \
-               insert into ledger (id, body, note) values ({id} + 3, 'again', 'r{round}'); commit; \
-             begin; update ledger set note = 'never' where id < 50; rollback; \
-             begin; update ledger set note = 'early' where id = {id} + 4; select pg_sleep(0.02); \
-               update ledger set note = 'hot{writer}{round}' where id = 1 + {round} % 5; \
-               savepoint s; delete from ledger where id = {id} + 4; rollback to s; \
-               update ledger set note = 'late' where id = {id} + 4; commit; \
-             delete from ledger where id = {first} + {} * 10; \
-             delete from ledger where id = 1000 + {writer} * 1500 + {round};\n",
-            round % 97,
-            round / 2
-        )
-    }
-
-    /// Writes rounds until told to stop; Postgres may go away and come back.
-    pub(crate) fn load(&self, writer: u64, stop: Arc<AtomicBool>) -> JoinHandle<u64> {
+    /// Changes the ledgers until told to stop; Postgres may go away and come back.
+    pub(crate) fn load(&self, writer: i64, stop: Arc<AtomicBool>) -> JoinHandle<Asked> {
         let (stack, server, name) = (self.stack.clone(), self.postgres.1, self.name.clone());
+        let own = writer * OWN..(writer + 1) * OWN;
+        let mut changes = Changes::new(seed() + own.start.unsigned_abs(), own, shared());
         thread::spawn(move || {
-            let mut round = 0;
             while !stop.load(Ordering::Relaxed) {
-                // A round that was cut off is not repeated: what of it committed, Postgres has noted.
-                let written = stack.try_sql_on(server, &name, &Self::round(writer, round));
-                round += 1;
-                thread::sleep(Duration::from_millis(if written.is_ok() { 60 } else { 300 }));
+                let script = changes.script(TRANSACTIONS);
+                // A script that was cut off is not repeated: what of it committed, Postgres has noted.
+                if let Ok(answer) = stack.try_sql_on(server, &name, &script) {
+                    changes.learn(&answer);
+                }
+                thread::sleep(PAUSE);
             }
-            round
+            changes.asked
         })
     }
 
-    /// How many rows of a table Postgres has, and the rows that differ.
-    pub(crate) fn compare(&self, table: &str, columns: &[&str]) -> (usize, Vec<String>) {
-        let rows = |text: String| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
-        let columns = columns.join(", ");
-        let cassandra = format!("select {columns} from {}.{table};", self.name);
-        let cassandra = rows(self.stack.cql(&cassandra));
-        let postgres = rows(self.sql(&self.name, &format!("select {columns} from {table}")));
-        let named = cassandra.symmetric_difference(&postgres).map(|row| {
-            let side = if postgres.contains(row) {
-                "Postgres"
-            } else {
-                "Cassandra"
-            };
-            format!("only in {side}: {}", row.chars().take(60).collect::<String>())
-        });
-        (postgres.len(), named.take(20).collect())
+    /// Compares a ledger in both databases.
+    pub(crate) fn compare(&self, ledger: &Ledger) -> Compared {
+        self.compare_columns(
+            ledger.name,
+            ledger.key().len(),
+            &ledger.compared(),
+            &ledger.shown().join(", "),
+        )
     }
+
+    /// Compares a table of the same name in both; `shown`: its columns as Postgres has to show them.
+    pub(crate) fn compare_columns(&self, table: &str, key: usize, columns: &[&str], shown: &str) -> Compared {
+        let cassandra = format!("select {} from {}.{table};", columns.join(", "), self.name);
+        let cassandra = self.stack.cql(&cassandra);
+        let postgres = self.sql(&self.name, &format!("select {shown} from {table}"));
+        cells::compare(columns, key, &postgres, &cassandra)
+    }
+}
+
+/// Keys that all writers change.
+fn shared() -> std::ops::Range<i64> {
+    WRITERS * OWN..WRITERS * OWN + SHARED
+}
+
+/// Every key is there before the connector exists: more than one batch of a snapshot in each ledger.
+fn first_rows(ledger: &Ledger) -> String {
+    let key = ledger.key().join(", ");
+    format!(
+        "insert into {} ({key}, small, note, plain, outside, bytes, document) \
+         select {}, g, dense(g % 50, 'n' || g), thin(g * 2, 'p' || g), case when g % 3 = 0 then dense(6400, 'o' || g) end, \
+           decode(dense(g % 5 * 2000, 'b' || g), 'hex'), case when g % 2 = 0 then jsonb_build_object('is', dense(g, 'd' || g)) end \
+         from generate_series(0, {}) g;\n",
+        ledger.name,
+        ledger.parts("g").join(", "),
+        shared().end - 1
+    )
 }

@@ -11,6 +11,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rowtide_crash::ledgers::PAIR;
 use rowtide_crash::model::{At, Entry, Topic, What};
 use rowtide_testkit::rest::call;
 
@@ -108,7 +109,7 @@ fn entry(schemas: &mut HashMap<u32, Schema>, registry: &str, message: &BorrowedM
         reader.read_value(&mut &bytes[5..]).expect("Avro of its schema")
     };
     let key = decode(message.key().expect("every record of a table with a key has one"));
-    let id = long(field(&key, "id")).expect("an id");
+    let id = number(&key).expect("a key of one of the ledgers");
     let Some(payload) = message.payload() else {
         return Entry::Streamed {
             at: at(message).expect("a tombstone has an identity"),
@@ -132,6 +133,12 @@ fn entry(schemas: &mut HashMap<u32, Schema>, registry: &str, message: &BorrowedM
     };
     let at = at(message).expect("a change has an identity");
     Entry::Streamed { at, id, what }
+}
+
+/// The number that stands for a key, of one column or of two.
+fn number(key: &Value) -> Option<i64> {
+    let part = |name| long(field(key, name));
+    part("id").or_else(|| Some(part("a")? * PAIR + part("b")?))
 }
 
 /// `rowtide.id`: system / timeline / commit LSN / ordinal, and `.part` behind the first record of an entry.
