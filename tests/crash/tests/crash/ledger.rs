@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::kills::Victim;
 use crate::rig::{Rig, WRITERS};
 use crate::topic::Reader;
-use crate::{alone, history, say, seed};
+use crate::{alone, history, say};
 
 const PARTITIONS: i32 = 3;
 
@@ -244,7 +244,6 @@ fn load_for() -> Duration {
 fn nothing_is_lost_whatever_is_killed() {
     let _turn = alone();
     let begun = Instant::now();
-    say(&format!("ROWTIDE_CRASH_SEED={}", seed()));
     let rig = Rig::new();
     let worker = Worker::new(rig.stack.get("KAFKA_BOOTSTRAP"), "");
     let followed = LEDGERS.map(|ledger| Followed {

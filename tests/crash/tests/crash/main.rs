@@ -19,7 +19,9 @@ const SHORT_SESSION: [(&str, &str); 2] = [
 /// One test at a time: each is as much as the machine can do.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    say(&format!("ROWTIDE_CRASH_SEED={}", seed()));
+    turn
 }
 
 /// `ROWTIDE_CRASH_SEED`, 42 without: what the dice of kills and changes begin with.
