@@ -21,12 +21,12 @@ use crate::{alone, history, say};
 
 const PARTITIONS: i32 = 3;
 
-/// At most this many records may repeat after a kill. The stored offset covers all that was acknowledged at the last flush,
-/// so what repeats was sent after it: what the source sends in one `offset.flush.interval.ms` (0.2 s here) and one write of
-/// the state file, which is what the writers commit meanwhile and, after an outage, what piled up in it. At most 1000
-/// changes a second are written here; a quarter of a second of them and five seconds of backlog stay below this, while a
-/// lost offset would repeat the whole log, which is far longer (asserted).
-const REPEATED_MAX: usize = 5000;
+/// At most this many records of all ledgers may repeat after a kill. The stored offset covers all that was acknowledged at the
+/// last flush, so what repeats was sent after it: what the source sends in one `offset.flush.interval.ms` (0.2 s here) and one
+/// write of the state file, which is what the writers commit meanwhile and, after an outage, what piled up in it. About 300
+/// records a second come of what is written here; 25 seconds of backlog, which a server needs to come back on a busy machine,
+/// stay below this, while a lost offset would repeat the whole log, which is far longer (asserted).
+const REPEATED_MAX: usize = 8000;
 
 /// How long a table may take to hold the same as its ledger once nothing changes any more.
 const EQUAL_WITHIN: Duration = Duration::from_secs(180);
