@@ -74,17 +74,19 @@ struct Transaction {
     log: Vec<(i64, Change)>,
 }
 
+type Rows = BTreeMap<i64, Row>;
+
 /// A database with row locks: changes of one row are serialised, those of different rows interleave.
 #[derive(Debug)]
 struct Database {
-    rows: BTreeMap<i64, Row>,
+    rows: Rows,
     position: i64,
     open: [Transaction; SLOTS],
     locks: HashMap<i64, usize>,
     /// Committed transactions since the snapshot, in commit order, each with the rows behind it.
-    committed: Vec<(Vec<(i64, Change)>, BTreeMap<i64, Row>)>,
+    committed: Vec<(Vec<(i64, Change)>, Rows)>,
     /// The snapshot's rows and its floor.
-    snapshot: (BTreeMap<i64, Row>, i64),
+    snapshot: (Rows, i64),
 }
 
 /// What the source does about a large value that a row under a new key lacks.
@@ -389,7 +391,7 @@ impl Cells {
     }
 }
 
-fn expected(rows: &BTreeMap<i64, Row>) -> BTreeMap<Vec<u8>, Vec<Option<Vec<u8>>>> {
+fn expected(rows: &Rows) -> BTreeMap<Vec<u8>, Vec<Option<Vec<u8>>>> {
     let text = |value: u8| value.to_string().into_bytes();
     rows.iter()
         .map(|(key, row)| {

@@ -23,6 +23,7 @@ use crate::identifier::TableName;
 use crate::source::catalogue::{Structures, structures};
 use crate::source::filter::{Filter, FilterLists};
 use crate::source::offset::{Position, partition};
+use crate::source::record::missing::{Found, Missing};
 
 /// A table: its name, its replica identity, whether its key is two columns, and whether it is captured.
 struct Table {
@@ -126,7 +127,26 @@ struct Entry {
     table: usize,
     announced: bool,
     message: Vec<u8>,
-    records: Vec<String>,
+    records: Vec<Wanted>,
+}
+
+/// What a record has to be.
+#[derive(Debug, Clone)]
+enum Wanted {
+    /// In this test's words.
+    Record(String),
+    /// The first of a row under its new key: its values that were not sent are those that the row has when it is read again.
+    Begins { key: Key, row: Row, unsent: Vec<usize> },
+}
+
+/// The rows of each table by their keys.
+type Rows = Vec<BTreeMap<Key, Row>>;
+
+/// What committed, and the rows behind all of it.
+#[derive(Debug, Clone)]
+struct History {
+    log: Vec<Committed>,
+    now: Rows,
 }
 
 impl Table {
@@ -171,15 +191,18 @@ fn catalogue() -> Structures {
         for column in &COLUMNS {
             let not_null = if column.not_null { "t" } else { "f" };
             let oid = column.oid.to_string();
-            let mut row = text(&["c", &id, column.name, not_null, "", "f", "f", &oid, "-1"]);
+            let mut row = text(&["c", &id, column.name, not_null, "", "", "f", &oid, "-1", "t"]);
             row[4] = (column.name == "needed").then(|| format!("'{NEEDED}'::text"));
             rows.push(row);
         }
         for (index, column) in COLUMNS.iter().enumerate() {
             if table.in_key(index) {
-                rows.push(text(&["k", &id, "1", column.name]));
+                let identity = if table.identity == b'i' { "t" } else { "f" };
+                rows.push(text(&["k", &id, "1", column.name, identity]));
             }
         }
+        let identity = char::from(table.identity).to_string();
+        rows.push(text(&["n", &id, "public", table.name, "r", &identity]));
     }
     structures(&rows).unwrap()
 }
@@ -237,7 +260,7 @@ fn image(row: &Row, unknown: impl Fn(usize) -> Option<String>) -> String {
 /// A database that sends its changes.
 #[derive(Default)]
 struct Database {
-    rows: Vec<BTreeMap<Key, Row>>,
+    rows: Rows,
     open: Vec<Entry>,
 }
 
@@ -284,7 +307,7 @@ impl Database {
         let message = encode::insert(TABLES[step.table].id(), &cols(&texts(&row), |_| false));
         let record = event(step.table, "c", key, None, Some(image(&row, |_| None)), &[], "");
         self.rows[step.table].insert(key, row);
-        self.entry(step, message, vec![record]);
+        self.entry(step, message, vec![Wanted::Record(record)]);
     }
 
     fn update(&mut self, step: &Step, from: Key, to: Key) {
@@ -315,21 +338,18 @@ impl Database {
             (!table.full() && !table.in_key(column)).then(|| nothing(column))
         });
         let records = if from == to {
-            vec![event(
-                step.table,
-                "u",
-                to,
-                table.full().then_some(was),
-                Some(now),
-                &names,
-                "",
-            )]
+            let before = table.full().then_some(was);
+            let update = event(step.table, "u", to, before, Some(now), &names, "");
+            vec![Wanted::Record(update)]
         } else {
-            vec![
-                event(step.table, "d", from, Some(was), None, &[], "newkey"),
-                event(step.table, "", from, None, None, &[], "newkey"),
-                event(step.table, "c", to, None, Some(now), &names, "oldkey"),
-            ]
+            let delete = event(step.table, "d", from, Some(was), None, &[], "newkey");
+            let tombstone = event(step.table, "", from, None, None, &[], "newkey");
+            let create = Wanted::Begins {
+                key: to,
+                row: after.clone(),
+                unsent: names,
+            };
+            vec![Wanted::Record(delete), Wanted::Record(tombstone), create]
         };
         self.rows[step.table].insert(to, after);
         self.entry(step, message, records);
@@ -345,13 +365,13 @@ impl Database {
             (!table.full() && !table.in_key(column)).then(|| nothing(column))
         });
         let records = vec![
-            event(step.table, "d", key, Some(was), None, &[], ""),
-            event(step.table, "", key, None, None, &[], ""),
+            Wanted::Record(event(step.table, "d", key, Some(was), None, &[], "")),
+            Wanted::Record(event(step.table, "", key, None, None, &[], "")),
         ];
         self.entry(step, message, records);
     }
 
-    fn entry(&mut self, step: &Step, message: Vec<u8>, records: Vec<String>) {
+    fn entry(&mut self, step: &Step, message: Vec<u8>, records: Vec<Wanted>) {
         self.open.push(Entry {
             table: step.table,
             announced: step.announced,
@@ -453,7 +473,7 @@ fn written(record: &Record) -> String {
         fields(part("before"), &BTreeSet::new()),
         fields(part("after"), &names),
         other_key.unwrap_or_default()
-    )
+    ) + header("rowtide.gone").map_or("", |_| " gone")
 }
 
 fn key_of(key: &Datum) -> String {
@@ -537,10 +557,62 @@ fn commit_lsn(index: usize) -> u64 {
     1000 + index as u64 * 40
 }
 
+impl Wanted {
+    fn text(&self, table: usize, now: &Rows) -> String {
+        let (key, row, unsent) = match self {
+            Self::Record(text) => return text.clone(),
+            Self::Begins { key, row, unsent } => (*key, row, unsent),
+        };
+        match now[table].get(&key) {
+            _ if unsent.is_empty() => event(table, "c", key, None, Some(image(row, |_| None)), &[], "oldkey"),
+            Some(read) => {
+                let mut whole = row.clone();
+                for column in unsent {
+                    whole[*column] = read[*column];
+                }
+                event(
+                    table,
+                    "c",
+                    key,
+                    None,
+                    Some(image(&whole, |_| None)),
+                    &[],
+                    "oldkey",
+                )
+            }
+            // Gone: what removed it follows.
+            None => {
+                let image = image(row, |column| unsent.contains(&column).then(|| "?".to_owned()));
+                event(table, "c", key, None, Some(image), unsent, "oldkey") + " gone"
+            }
+        }
+    }
+}
+
+/// What a database answers that has these rows.
+fn read_again(missing: &Missing, now: &Rows) -> Found {
+    let number = |place: usize| -> Option<i64> { missing.key.get(place)?.as_deref()?.parse().ok() };
+    let table = TABLES
+        .iter()
+        .position(|table| table.name == &*missing.plan.name.table)
+        .unwrap();
+    let key = (number(0).unwrap(), number(1).unwrap_or(0));
+    match now[table].get(&key) {
+        None => Found::Gone,
+        Some(row) => Found::Row(
+            missing
+                .columns
+                .iter()
+                .map(|column| Some(texts(row)[*column].clone()))
+                .collect(),
+        ),
+    }
+}
+
 /// The records that a log has to become.
-fn expected(log: &[Committed]) -> Vec<String> {
+fn expected(history: &History) -> Vec<String> {
     let mut all = Vec::new();
-    for (index, transaction) in log.iter().enumerate() {
+    for (index, transaction) in history.log.iter().enumerate() {
         for (ordinal, entry) in (1..).zip(&transaction.entries) {
             for (part, record) in entry.records.iter().enumerate() {
                 let part = if part > 0 {
@@ -548,6 +620,7 @@ fn expected(log: &[Committed]) -> Vec<String> {
                 } else {
                     String::new()
                 };
+                let record = record.text(entry.table, &history.now);
                 all.push(format!("7/1/{}/{ordinal}{part} {record}", commit_lsn(index)));
             }
         }
@@ -571,8 +644,22 @@ fn stream(position: Position, limits: BatchLimits) -> Transactions {
 }
 
 /// What comes of frames that arrive in chunks of so many each: the batches, the last one what waits at the end.
-fn batches(transactions: &mut Transactions, frames: &[Vec<u8>], chunks: &[usize]) -> Vec<SourceBatch> {
+fn batches(
+    transactions: &mut Transactions,
+    frames: &[Vec<u8>],
+    chunks: &[usize],
+    now: &Rows,
+) -> Vec<SourceBatch> {
     let mut batches = Vec::new();
+    let complete = |transactions: &mut Transactions| {
+        let answers: Vec<_> = transactions
+            .missing()
+            .iter()
+            .map(|of| read_again(of, now))
+            .collect();
+        transactions.fill(&answers).unwrap();
+        transactions.take_batch()
+    };
     let (mut rest, mut sizes) = (frames, chunks.iter().cycle());
     while !rest.is_empty() {
         let size = sizes.next().map_or(1, |size| (*size).min(rest.len()));
@@ -582,7 +669,7 @@ fn batches(transactions: &mut Transactions, frames: &[Vec<u8>], chunks: &[usize]
         loop {
             match transactions.feed(&mut chunk, 0).unwrap() {
                 Outcome::Consumed => break,
-                Outcome::Full => batches.push(transactions.take_batch()),
+                Outcome::Full => batches.push(complete(transactions)),
                 Outcome::Announced(relation) => {
                     transactions.learn(&relation, &catalogue()).unwrap();
                     Transactions::skip(&mut chunk);
@@ -591,7 +678,7 @@ fn batches(transactions: &mut Transactions, frames: &[Vec<u8>], chunks: &[usize]
             }
         }
     }
-    batches.push(transactions.take_batch());
+    batches.push(complete(transactions));
     batches
 }
 
@@ -654,7 +741,7 @@ fn a_step() -> impl Strategy<Value = Step> {
 }
 
 /// Transactions one after the other; what is between two of them is idle or not.
-fn a_log() -> impl Strategy<Value = Vec<Committed>> {
+fn a_history() -> impl Strategy<Value = History> {
     let transaction = (prop::collection::vec(a_step(), 0..12), any::<bool>());
     prop::collection::vec(transaction, 1..8).prop_map(|transactions| {
         let mut database = Database::new();
@@ -663,62 +750,85 @@ fn a_log() -> impl Strategy<Value = Vec<Committed>> {
             let entries = std::mem::take(&mut database.open);
             Committed { entries, idle_behind }
         });
-        committed.collect()
+        let log = committed.collect();
+        History {
+            log,
+            now: database.rows,
+        }
     })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
-    /// PG-071 to PG-077, PG-182, PG-184, PG-187: each record says what its row was and is, but for what was not sent and no old row
-    /// holds, which it names. The rest behind each batch, read again from its position, is the rest, wherever a server begins.
+    /// PG-071 to PG-077, PG-182, PG-184, PG-187, RS-131: each record says what its row was and is, but for what was not sent and no
+    /// old row holds: an update names it, and a row that begins has what it holds when it is read again. The rest behind each batch, read again from its position, is the rest, wherever a server begins.
     #[test]
     fn every_record_is_the_row_that_the_tables_had(
-        log in a_log(),
+        history in a_history(),
         chunks in prop::collection::vec(1_usize..9, 1..6),
         records_max in 1_usize..9,
         bytes_max in 100_usize..3000,
         earlier in 0_usize..4,
     ) {
         let limits = BatchLimits { records_max, bytes_max };
-        let all = batches(&mut stream(start(), limits), &frames(&log, 0), &chunks);
-        let wanted = expected(&log);
+        let (log, now) = (&history.log, &history.now);
+        let all = batches(&mut stream(start(), limits), &frames(log, 0), &chunks, now);
+        let wanted = expected(&history);
         prop_assert_eq!(records(&all), wanted.clone());
         let mut handed = 0;
         for batch in &all {
             handed += batch.records.len();
             let position = Position::from_offset(batch.resume_at.as_ref().unwrap());
             // What a server has not been told yet it sends once more.
-            let from = server_begins(&log, &position).saturating_sub(earlier);
-            let rest = batches(&mut stream(position, limits), &frames(&log, from), &chunks);
+            let from = server_begins(log, &position).saturating_sub(earlier);
+            let rest = batches(&mut stream(position, limits), &frames(log, from), &chunks, now);
             prop_assert_eq!(records(&rest), wanted[handed..].to_vec(), "behind {} records, from transaction {}", handed, from);
         }
     }
+}
+
+/// Records that begin a row, and had values of it read again.
+fn begun_without(histories: &[History], table: &str) -> usize {
+    let entries = histories
+        .iter()
+        .flat_map(|history| &history.log)
+        .flat_map(|of| &of.entries);
+    let records = entries
+        .filter(|entry| TABLES[entry.table].name == table)
+        .flat_map(|entry| &entry.records);
+    records
+        .filter(|record| matches!(record, Wanted::Begins { unsent, .. } if !unsent.is_empty()))
+        .count()
 }
 
 /// What chance gives has to hold what the property is about.
 #[test]
 fn keys_change_while_large_values_are_left_alone() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let logs: Vec<_> = (0..200)
-        .map(|_| a_log().new_tree(&mut runner).unwrap().current())
+    let histories: Vec<_> = (0..200)
+        .map(|_| a_history().new_tree(&mut runner).unwrap().current())
         .collect();
-    let all: Vec<_> = logs.iter().flat_map(|log| expected(log)).collect();
+    let all: Vec<_> = histories.iter().flat_map(expected).collect();
     let count = |words: &[&str]| {
         all.iter()
             .filter(|record| words.iter().all(|word| record.contains(word)))
             .count()
     };
     for table in TABLES.iter().filter(|table| table.captured) {
-        let unknown = if table.full() { 0..1 } else { 10..usize::MAX };
-        for op in [" u ", " c "] {
-            let found = count(&[table.name, op, ",?"]);
-            assert!(
-                unknown.contains(&found),
-                "{}{op}: {found} with values that were not sent",
-                table.name
-            );
-        }
+        let enough = if table.full() { 0..1 } else { 10..usize::MAX };
+        let updates = count(&[table.name, " u ", ",?"]);
+        assert!(
+            enough.contains(&updates),
+            "{}: {updates} updates without values",
+            table.name
+        );
+        let begun = begun_without(&histories, table.name);
+        assert!(
+            enough.contains(&begun),
+            "{}: {begun} rows begin without values",
+            table.name
+        );
         assert!(count(&[table.name, " c ", "oldkey"]) > 10 && count(&[table.name, " d ", "newkey"]) > 10);
         assert!(count(&[table.name, " d key"]) > count(&[table.name, " d ", "newkey"]));
     }
