@@ -10,6 +10,7 @@ mod large;
 mod place;
 mod postgres18;
 mod registry;
+mod replays;
 mod rest;
 mod scheduled;
 mod standalone;
