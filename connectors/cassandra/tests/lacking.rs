@@ -161,6 +161,30 @@ async fn what_is_delivered_again_of_a_row_that_has_gone_is_not_shown() {
     }
 }
 
+/// A null that a later record writes is no missing value, whenever the row is looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_is_nulled_later_is_not_shown() {
+    let session = session(cluster()).await;
+    table(&session, "nulled", PLAIN).await;
+    let source = Source::plain();
+    let mut sink = start(&properties(cluster(), "nulled", &[DEBEZIUM]))
+        .await
+        .unwrap();
+    let rows = (1..=50).flat_map(|id| {
+        [
+            source.row("c", id, Some("large"), Some("b"), id * 100),
+            lacking(&source, "u", id, "b2", id * 100 + 8),
+            source.row("u", id, None, Some("b3"), id * 100 + 16),
+        ]
+    });
+    sink.written(rows.collect()).await;
+    looked_at(&mut sink, &source, 1000).await;
+    let shown = warnings(&sink, |_| true).await;
+    assert_eq!(shown.len(), 1, "{shown:?}");
+    assert!(shown[0].contains("1 row lacks"), "the probe alone: {shown:?}");
+    sink.task.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_is_rejected_where_that_is_wanted() {
     let session = session(cluster()).await;

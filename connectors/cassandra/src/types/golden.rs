@@ -158,7 +158,8 @@ fn blobs_are_bytes_hex_or_base64() {
     );
     assert_eq!(scalar(Scalar::Blob, "0x00FF", None), hex("00ff"));
     assert_eq!(scalar(Scalar::Blob, "AP8=", None), hex("00ff"));
-    assert_eq!(scalar(Scalar::Blob, "", None), Ok(None));
+    assert_eq!(scalar(Scalar::Blob, "", None), hex(""));
+    assert_eq!(scalar(Scalar::Blob, "0x", None), hex(""));
     assert!(scalar(Scalar::Blob, "not base64", None).is_err());
     assert!(scalar(Scalar::Blob, Value::Bool(true), None).is_err());
 }

@@ -55,7 +55,7 @@ impl Mismatch {
 pub(crate) enum Encoded {
     /// Bytes were appended.
     Value,
-    /// The value reads as null in this column: empty text for a type other than text.
+    /// The value reads as null in this column: empty text for a type other than text and blob.
     Null,
 }
 

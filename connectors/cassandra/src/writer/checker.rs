@@ -2,8 +2,8 @@
 //!
 //! It never holds up writing: what finds no room in its queue is not looked at, and that is told too.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use tracing::Instrument as _;
 
 use super::statement::Bound;
 use crate::errors;
-use crate::lacking::{Lacks, Numbers, Register, RowKey, Seen};
+use crate::lacking::{Answer, Lacks, Numbers, Register, RowKey, Seen};
 use crate::mutation::{Deed, Mutation};
 use crate::retry::Failure;
 use crate::shape::Target;
@@ -34,6 +34,11 @@ const READS_MAX: usize = 32;
 /// Pauses between attempts while Cassandra does not answer.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A row that lacks a value is looked at once more after this, before anybody is told: most of them go or change with one of
+/// the next records.
+const SURE_AFTER: Duration = Duration::from_secs(1);
+/// Rows that wait for that. What finds no room is told at once.
+const DOUBTFUL_MAX: usize = 10_000;
 /// How often rows that lack a value are looked at again, and how many of them: somebody may have mended them.
 const RECHECK_EVERY: Duration = Duration::from_secs(15);
 const RECHECK_ROWS_MAX: usize = 500;
@@ -68,6 +73,8 @@ struct Known {
     register: Mutex<Register>,
     /// A value was not sent at least once: until then nothing is remembered of any row.
     fed: AtomicBool,
+    /// Rows that the register watches: without any, what is written is not looked up there.
+    watching: AtomicUsize,
     unchecked: AtomicU64,
 }
 
@@ -87,6 +94,7 @@ impl Checker {
             context,
             register: Mutex::default(),
             fed: AtomicBool::new(false),
+            watching: AtomicUsize::new(0),
             unchecked: AtomicU64::new(0),
         });
         let reader = tokio::spawn(Reader::new(known.clone()).run(waiting).in_current_span());
@@ -97,34 +105,42 @@ impl Checker {
         }
     }
 
-    /// A mutation is durable.
+    /// A mutation is durable. Those of a row come in the order in which they were written.
     pub(super) fn written(&self, mutation: &Mutation) {
-        match &mutation.lacks {
-            Some(lacks) => self.ask(mutation, lacks),
-            None if mutation.deed == Deed::Delete && self.known.fed.load(Ordering::Relaxed) => {
-                self.known.register().removed(&RowKey::of(mutation));
+        match mutation.deed {
+            Deed::Insert => {
+                if self.known.watching.load(Ordering::Relaxed) > 0 {
+                    self.known.change(|register| register.written(mutation));
+                }
+                if let Some(lacks) = &mutation.lacks {
+                    self.ask(mutation, lacks);
+                }
             }
-            None => {}
+            Deed::Delete if self.known.fed.load(Ordering::Relaxed) => {
+                self.known.change(|register| register.removed(mutation));
+            }
+            Deed::Delete => {}
         }
     }
 
     fn ask(&self, mutation: &Mutation, lacks: &Lacks) {
         self.known.fed.store(true, Ordering::Relaxed);
+        let row = RowKey::of(mutation);
         if lacks.gone {
             let table = self.known.name(mutation.table);
             let metrics = &self.known.context.metrics;
             metrics
                 .counter("rowtide_cassandra_rows_gone_total", &[("table", &table)])
                 .add(1);
+            return self.known.change(|register| register.expect_removal(&row));
+        }
+        if !lacks.begins && self.known.register().is_whole(mutation) {
             return;
         }
-        let row = RowKey::of(mutation);
-        if !lacks.begins && self.known.register().is_whole(&row) {
-            return;
-        }
-        let question = Question::Look(row, lacks.columns.clone());
-        if self.questions.try_send(question).is_err() {
-            self.known.not_looked_at(mutation.table);
+        let watched = self.known.change(|register| register.watch(&row, &lacks.columns));
+        let question = Question::Look(row.clone(), lacks.columns.clone());
+        if !watched || self.questions.try_send(question).is_err() {
+            self.known.not_looked_at(&row);
         }
     }
 
@@ -159,9 +175,10 @@ impl Known {
             .map_or_else(String::new, |target| target.settings.name())
     }
 
-    fn not_looked_at(&self, table: usize) {
+    fn not_looked_at(&self, row: &RowKey) {
+        self.change(|register| register.give_up(row));
         let rows = self.unchecked.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = self.name(table);
+        let name = self.name(row.table);
         if rows == 1 {
             tracing::warn!(table = name, "more rows may lack a value than can be looked at");
         }
@@ -171,18 +188,27 @@ impl Known {
         );
     }
 
-    /// Takes an answer and tells what it changes.
-    fn answer(&self, row: RowKey, (seen, removals): (Seen, u64)) {
-        let table = row.table;
-        let (new, before, after) = {
+    /// Changes the register, and tells what that changes.
+    fn change<T>(&self, change: impl FnOnce(&mut Register) -> T) -> T {
+        let (changed, before, after) = {
             let mut register = self.register();
             let before = register.numbers().clone();
-            let new = register.answer(row, &seen, removals);
-            (new, before, register.numbers().clone())
+            let changed = change(&mut register);
+            self.watching.store(register.watching(), Ordering::Relaxed);
+            (changed, before, register.numbers().clone())
         };
-        let name = self.name(table);
-        for column in new {
-            let column = self.column(table, column);
+        self.tell(&before, &after);
+        changed
+    }
+
+    /// Takes an answer.
+    fn answer(&self, row: &RowKey, (seen, removals): &(Seen, u64)) {
+        let Answer::Lacks(columns) = self.change(|register| register.answer(row, seen, *removals)) else {
+            return;
+        };
+        let name = self.name(row.table);
+        for column in columns {
+            let column = self.column(row.table, column);
             let labels = [("table", name.as_str()), ("column", column)];
             let counter = self
                 .context
@@ -197,7 +223,6 @@ impl Known {
             }
             counter.add(1);
         }
-        self.tell(&before, &after);
     }
 
     fn column(&self, table: usize, column: usize) -> &str {
@@ -297,8 +322,14 @@ impl Known {
     }
 }
 
-/// A read that ended: its number, its row, and what was seen.
-type Read = (u64, RowKey, Option<(Seen, u64)>);
+/// A read that ended.
+struct Read {
+    number: u64,
+    row: RowKey,
+    seen: Option<(Seen, u64)>,
+    /// Nothing is in doubt after it.
+    sure: bool,
+}
 
 /// Answers questions, several at a time, and looks again at what is missing.
 struct Reader {
@@ -306,6 +337,8 @@ struct Reader {
     reads: FuturesUnordered<BoxFuture<'static, Read>>,
     /// Numbers of the reads in flight.
     open: BTreeSet<u64>,
+    /// Rows that lacked a value at a first look, and when to look again.
+    doubtful: VecDeque<(Instant, RowKey, Vec<usize>)>,
     /// The number of the newest read.
     asked: u64,
     /// Who waits for all reads below a number.
@@ -319,6 +352,7 @@ impl Reader {
             known,
             reads: FuturesUnordered::new(),
             open: BTreeSet::new(),
+            doubtful: VecDeque::new(),
             asked: 0,
             flushes: BTreeMap::new(),
             again_at: Instant::now() + RECHECK_EVERY,
@@ -328,43 +362,75 @@ impl Reader {
     async fn run(mut self, mut questions: mpsc::Receiver<Question>) {
         loop {
             self.flushed();
+            let doubt = self.doubtful.front().map(|(at, ..)| *at);
             tokio::select! {
                 biased;
                 // 1. Answers make room.
-                Some((number, row, seen)) = self.reads.next(), if !self.reads.is_empty() => {
-                    self.open.remove(&number);
-                    match seen {
-                        Some(seen) => self.known.answer(row, seen),
-                        None => self.known.not_looked_at(row.table),
+                Some(read) = self.reads.next(), if !self.reads.is_empty() => self.ended(read),
+                // 2. Second looks.
+                () = sleep_until(doubt.unwrap_or_else(Instant::now)), if doubt.is_some() && self.reads.len() < READS_MAX => {
+                    if let Some((_, row, columns)) = self.doubtful.pop_front() {
+                        self.look(row, columns, true);
                     }
                 }
-                // 2. Questions, while there is room.
+                // 3. Questions, while there is room.
                 question = questions.recv(), if self.reads.len() < READS_MAX => match question {
-                    Some(Question::Look(row, columns)) => self.look(row, columns),
+                    Some(Question::Look(row, columns)) => self.look(row, columns, false),
                     // Everything asked before has a lower number.
-                    Some(Question::Flush(done)) => { self.flushes.insert(self.asked + 1, done); }
+                    Some(Question::Flush(done)) => {
+                        self.look_at_once();
+                        self.flushes.insert(self.asked + 1, done);
+                    }
                     None => return,
                 },
-                // 3. What was missing may be there by now.
+                // 4. What was missing may be there by now.
                 () = sleep_until(self.again_at), if self.reads.is_empty() => {
                     self.again_at = Instant::now() + RECHECK_EVERY;
                     let rows = self.known.register().to_recheck(RECHECK_ROWS_MAX);
                     for (row, columns) in rows {
-                        self.look(row, columns);
+                        self.look(row, columns, true);
                     }
                 }
             }
         }
     }
 
-    fn look(&mut self, row: RowKey, columns: Vec<usize>) {
+    fn look(&mut self, row: RowKey, columns: Vec<usize>, sure: bool) {
         self.asked += 1;
         self.open.insert(self.asked);
         let (known, number) = (self.known.clone(), self.asked);
         self.reads.push(Box::pin(async move {
             let seen = known.look(&row, &columns).await;
-            (number, row, seen)
+            Read {
+                number,
+                row,
+                seen,
+                sure,
+            }
         }));
+    }
+
+    /// No doubt is left to time: the task ends.
+    fn look_at_once(&mut self) {
+        for (_, row, columns) in std::mem::take(&mut self.doubtful) {
+            self.look(row, columns, true);
+        }
+    }
+
+    fn ended(&mut self, read: Read) {
+        self.open.remove(&read.number);
+        let Some(seen) = read.seen else {
+            return self.known.not_looked_at(&read.row);
+        };
+        if let (Seen::Nulls(nulls), false) = (&seen.0, read.sure) {
+            let doubt = self.known.register().in_doubt(&read.row, nulls);
+            let waits = self.flushes.is_empty() && self.doubtful.len() < DOUBTFUL_MAX;
+            if !doubt.is_empty() && waits {
+                let again_at = Instant::now() + SURE_AFTER;
+                return self.doubtful.push_back((again_at, read.row, doubt));
+            }
+        }
+        self.known.answer(&read.row, &seen);
     }
 
     fn flushed(&mut self) {

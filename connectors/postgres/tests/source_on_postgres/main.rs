@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)] // Modules of a test binary.
 #![allow(clippy::unwrap_used)] // Helpers of tests say what they expect by panicking.
 
+mod absent;
 mod access;
 mod changes;
 mod conformance;

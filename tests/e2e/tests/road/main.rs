@@ -6,6 +6,7 @@ mod changes;
 mod flat;
 mod formats;
 mod kafka;
+mod kinds;
 mod large;
 mod place;
 mod postgres18;

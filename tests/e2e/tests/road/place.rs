@@ -239,9 +239,9 @@ impl Drop for Place {
     /// Slots are few, and one that is left keeps the log of the server.
     fn drop(&mut self) {
         let drop_slot = format!(
-            "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = '{0}' and active; \
+            "select pg_terminate_backend(active_pid) from pg_replication_slots where starts_with(slot_name, '{0}') and active; \
              select pg_sleep(0.2); \
-             select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '{0}'",
+             select pg_drop_replication_slot(slot_name) from pg_replication_slots where starts_with(slot_name, '{0}')",
             self.name
         );
         // A test that failed has said why; this only tidies up.
