@@ -6,14 +6,16 @@
 mod clock;
 mod consumer;
 mod log;
+mod pattern;
 mod producer;
 
 pub use clock::{Clock, SystemClock};
 pub use consumer::{
     CommitError, Committed, Consumer, ConsumerEvent, ConsumerSettings, Fetched, RawHeader, RawRecord,
-    Revocation, Subscription,
+    Revocation, Subscription, TOPICS_AGE_MS,
 };
 pub use log::{Log, LogRecord};
+pub use pattern::TopicPattern;
 pub use producer::{BatchEnd, ClientSettings, Delivery, Outgoing, Producer, SendError};
 
 use std::sync::Arc;

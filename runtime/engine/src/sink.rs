@@ -4,6 +4,7 @@ mod commit;
 pub mod decode;
 mod dropped;
 pub mod flight;
+mod matched;
 pub mod progress;
 pub mod settle;
 pub mod worker;

@@ -65,7 +65,7 @@ impl Kafka for Cluster {
         config.set("group.id", &settings.group_id);
         config.set("enable.auto.commit", "false");
         config.set("enable.auto.offset.store", "false");
-        Ok(Box::new(consumer::open(&config, settings)?))
+        Ok(Box::new(consumer::open(config, settings)?))
     }
 
     fn cluster_id(&self) -> BoxFuture<'_, Result<String, Error>> {

@@ -3,10 +3,13 @@
 mod context;
 mod inbox;
 mod poll;
+mod topics;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
@@ -16,7 +19,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use rowtide_api::Error;
 use rowtide_api::erased::BoxFuture;
 use rowtide_api::sink::{Note, Partition};
-use rowtide_engine::ports::{CommitError, Consumer, ConsumerEvent, ConsumerSettings, Subscription};
+use rowtide_engine::ports::{
+    CommitError, Consumer, ConsumerEvent, ConsumerSettings, Subscription, TOPICS_AGE_MS,
+};
 use tokio::sync::mpsc::channel;
 
 use crate::errors::error;
@@ -24,7 +29,7 @@ use context::{Group, Shared};
 use inbox::Inbox;
 
 /// Committed data only, from the start, and small prefetch queues: the engine holds what is unsettled, librdkafka little.
-pub(crate) const DEFAULTS: [(&str, &str); 10] = [
+pub(crate) const DEFAULTS: [(&str, &str); 9] = [
     ("isolation.level", "read_committed"),
     ("auto.offset.reset", "earliest"),
     // Unmoved partitions keep flowing through a rebalance.
@@ -35,9 +40,13 @@ pub(crate) const DEFAULTS: [(&str, &str); 10] = [
     ("fetch.queue.backoff.ms", "5"),
     ("fetch.message.max.bytes", "1048576"),
     ("allow.auto.create.topics", "false"),
-    ("topic.metadata.refresh.interval.ms", "5000"),
     ("enable.partition.eof", "false"),
 ];
+
+/// What `metadata.max.age.ms` becomes: how often named topics are asked about.
+const REFRESH_MS: &str = "topic.metadata.refresh.interval.ms";
+/// Its value unless it is set: a named topic that is created late is read soon.
+const REFRESH_DEFAULT_MS: &str = "5000";
 
 /// Fetches that wait for the engine: one in hand, one to follow at once.
 const FETCHES_WAITING_MAX: usize = 2;
@@ -50,38 +59,60 @@ pub(crate) struct KafkaConsumer {
     client: Arc<Client>,
     shared: Arc<Shared>,
     inbox: Inbox,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Dropped with the consumer, which ends the thread that looks for topics.
+    _open: SyncSender<()>,
 }
 
-pub(crate) fn open(config: &ClientConfig, settings: &ConsumerSettings) -> Result<KafkaConsumer, Error> {
+pub(crate) fn open(mut config: ClientConfig, settings: &ConsumerSettings) -> Result<KafkaConsumer, Error> {
+    let age_ms = config.get(REFRESH_MS).and_then(|text| text.parse().ok());
+    if age_ms.is_none() {
+        config.set(REFRESH_MS, REFRESH_DEFAULT_MS);
+    }
     let (changes_in, changes) = channel(CHANGES_WAITING_MAX);
     let (fetches_in, fetches) = channel(FETCHES_WAITING_MAX);
     let shared = Arc::new(Shared::default());
-    let group = Group::new(settings.client.client_id.clone(), shared.clone(), changes_in);
-    let doing = format!("opening the consumer {}", settings.client.client_id);
-    let client: Arc<Client> =
-        Arc::new(BaseConsumer::from_config_and_context(config, group).map_err(|cause| error(&doing, cause))?);
-    let topics: Vec<String> = match &settings.subscription {
-        Subscription::Topics(topics) => topics.clone(),
-        // librdkafka takes a pattern that begins with ^; the whole name has to match.
-        Subscription::Regex(regex) => vec![format!("^({regex})$")],
-    };
-    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-    client
-        .subscribe(&topics)
-        .map_err(|cause| error(&format!("subscribing to {}", topics.join(", ")), cause))?;
-    let thread = poll::spawn(
-        client.clone(),
+    let group = Group::new(
+        settings.client.client_id.clone(),
         shared.clone(),
-        fetches_in,
-        settings.batch_records_max,
-    )?;
-    Ok(KafkaConsumer {
+        changes_in.clone(),
+    );
+    let doing = format!("opening the consumer {}", settings.client.client_id);
+    let client: Arc<Client> = Arc::new(
+        BaseConsumer::from_config_and_context(&config, group).map_err(|cause| error(&doing, cause))?,
+    );
+    let (open, closed) = sync_channel(0);
+    // From here on dropping the consumer ends what was started.
+    let mut consumer = KafkaConsumer {
+        client: client.clone(),
+        shared: shared.clone(),
+        inbox: Inbox::new(changes, fetches),
+        threads: Vec::new(),
+        _open: open,
+    };
+    match &settings.subscription {
+        Subscription::Topics(topics) => {
+            let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+            client
+                .subscribe(&topics)
+                .map_err(|cause| error(&format!("subscribing to {}", topics.join(", ")), cause))?;
+        }
+        Subscription::Pattern(pattern) => consumer.threads.push(topics::spawn(topics::Watch {
+            client: client.clone(),
+            shared: shared.clone(),
+            changes: changes_in,
+            pattern: pattern.clone(),
+            age: Duration::from_millis(age_ms.unwrap_or(TOPICS_AGE_MS)),
+            open: closed,
+        })?),
+    }
+    consumer.threads.push(poll::spawn(
         client,
         shared,
-        inbox: Inbox::new(changes, fetches),
-        thread: Some(thread),
-    })
+        fetches_in,
+        settings.batch_records_max,
+    )?);
+    Ok(consumer)
 }
 
 impl Consumer for KafkaConsumer {
@@ -125,14 +156,14 @@ impl Consumer for KafkaConsumer {
 
     fn close(mut self: Box<Self>) -> BoxFuture<'static, ()> {
         self.shared.closing.store(true, Ordering::Release);
-        let thread = self.thread.take();
+        let threads = std::mem::take(&mut self.threads);
         Box::pin(async move {
             // The last reference leaves the group when it is dropped, which blocks.
             let closed = tokio::task::spawn_blocking(move || {
                 drop(self);
-                thread.map(JoinHandle::join)
+                threads.into_iter().try_for_each(JoinHandle::join)
             });
-            if !matches!(closed.await, Ok(None | Some(Ok(())))) {
+            if !matches!(closed.await, Ok(Ok(()))) {
                 tracing::warn!("closing a consumer was interrupted");
             }
         })

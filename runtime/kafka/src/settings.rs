@@ -61,7 +61,7 @@ impl Policy {
 }
 
 /// Tuning that can harm nobody but the connector that sets it.
-const ALLOWED: [&str; 23] = [
+const ALLOWED: [&str; 24] = [
     "acks",
     "auto.offset.reset",
     "batch.size",
@@ -82,6 +82,7 @@ const ALLOWED: [&str; 23] = [
     "max.poll.interval.ms",
     "max.poll.records",
     "max.request.size",
+    "metadata.max.age.ms",
     "partition.assignment.strategy",
     "request.timeout.ms",
     "session.timeout.ms",
@@ -118,6 +119,7 @@ pub fn translate(key: &str, value: &str) -> Translation {
         "request.timeout.ms" => set("socket.timeout.ms", value),
         "delivery.timeout.ms" => set("delivery.timeout.ms", capped(value)),
         "max.poll.interval.ms" => set("max.poll.interval.ms", capped(value)),
+        "metadata.max.age.ms" => metadata_age(key, value),
         "retries" => set("retries", capped(value)),
         "partition.assignment.strategy" => assignors(value),
         "sasl.jaas.config" => jaas(value),
@@ -171,7 +173,7 @@ pub fn translate(key: &str, value: &str) -> Translation {
 }
 
 /// Keys with the same name and meaning on both sides.
-const SAME: [&str; 23] = [
+const SAME: [&str; 22] = [
     "acks",
     "batch.size",
     "bootstrap.servers",
@@ -188,7 +190,6 @@ const SAME: [&str; 23] = [
     "linger.ms",
     "max.in.flight.requests.per.connection",
     "max.partition.fetch.bytes",
-    "metadata.max.age.ms",
     "reconnect.backoff.ms",
     "sasl.mechanism",
     "sasl.password",
@@ -207,6 +208,25 @@ fn kilobytes(target: &'static str, key: &str, value: &str) -> Translation {
         Err(_) => Translation::Refused(format!(
             "Invalid value {value} for configuration {key}: Not a number of type LONG"
         )),
+    }
+}
+
+/// More often than this the brokers would do little else than name their topics.
+const METADATA_AGE_MS_MIN: u64 = 100;
+/// librdkafka's longest interval; looking more often than was asked for is harmless.
+const METADATA_AGE_MS_MAX: u64 = 3_600_000;
+
+/// How often librdkafka asks about named topics; of a pattern, how often the consumer looks which topics there are.
+fn metadata_age(key: &str, value: &str) -> Translation {
+    let invalid =
+        |why: &str| Translation::Refused(format!("Invalid value {value} for configuration {key}: {why}"));
+    match value.parse::<i64>().map(u64::try_from) {
+        Err(_) => invalid("Not a number of type LONG"),
+        Ok(Ok(ms)) if ms >= METADATA_AGE_MS_MIN => set(
+            "topic.metadata.refresh.interval.ms",
+            ms.min(METADATA_AGE_MS_MAX).to_string(),
+        ),
+        Ok(_) => invalid(&format!("Value must be at least {METADATA_AGE_MS_MIN}")),
     }
 }
 
@@ -305,6 +325,31 @@ mod tests {
             ),
             Translation::Refused(_)
         ));
+    }
+
+    /// CN-104: under Java's name, in librdkafka's range.
+    #[test]
+    fn the_age_of_metadata_is_how_often_it_is_asked_for() {
+        let age = |value| translate("metadata.max.age.ms", value);
+        for (java, librdkafka) in [
+            ("100", "100"),
+            (" 300000 ", "300000"),
+            ("9223372036854775807", "3600000"),
+        ] {
+            assert_eq!(age(java), set("topic.metadata.refresh.interval.ms", librdkafka));
+        }
+        for (value, why) in [
+            ("99", "at least 100"),
+            ("-1", "at least 100"),
+            ("1e3", "Not a number of type LONG"),
+        ] {
+            assert!(
+                matches!(age(value), Translation::Refused(said) if said.contains(why)),
+                "{value}"
+            );
+        }
+        let one = Properties::from_iter([("metadata.max.age.ms", "1000")]);
+        assert_eq!(check_overrides(Policy::AllowList, &one), []);
     }
 
     /// RS-026, RS-210: what loads code or files never reaches a client, under any policy.

@@ -49,6 +49,13 @@ impl ports::Cluster for Broker {
         assert_eq!(created, [Ok(topic.to_owned())]);
     }
 
+    async fn delete_topic(&self, topic: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(WAIT));
+        let deleted = admin.delete_topics(&[topic], &options).await.unwrap();
+        assert_eq!(deleted, [Ok(topic.to_owned())]);
+    }
+
     async fn expel(&self, group: &str, client_id: &str) {
         let (config, group, client_id) = (self.config(), group.to_owned(), client_id.to_owned());
         blocking(move || leave_group(&group, &member_id(&config, &group, &client_id))).await;

@@ -1,12 +1,14 @@
 //! The keys every connector has, and those of sources, sinks and scheduled sources.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use rowtide_api::config::{ClassName, Definition, Importance, Key, Reader, Width};
 use rowtide_api::setting_enum;
 
 use crate::failure::{Backoff, ErrorLog};
 use crate::plugins::ConnectorPlugin;
+use crate::ports::TopicPattern;
 use crate::schedule::slots::Interval;
 
 /// The connector's name.
@@ -146,6 +148,8 @@ const LOG_MESSAGES: Key<bool> = Key::new(
 .group("Error Handling")
 .order(5)
 .width(Width::Short);
+/// The longest name of a topic that Kafka takes.
+const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// The topics of a sink.
 pub const TOPICS: Key<Vec<String>> = Key::new("topics", "Topics to consume, separated by commas.")
     .default("")
@@ -153,18 +157,20 @@ pub const TOPICS: Key<Vec<String>> = Key::new("topics", "Topics to consume, sepa
     .group("Common")
     .order(4)
     .importance(Importance::High)
-    .width(Width::Long);
+    .width(Width::Long)
+    .validator(valid_topics);
 /// The topics of a sink, as a regular expression.
 pub const TOPICS_REGEX: Key<String> = Key::new(
     "topics.regex",
-    "Regular expression over whole topic names to consume.",
+    "Topics to consume: a pattern in Java's dialect over whole names. Topics that come or go are noticed within metadata.max.age.ms.",
 )
 .default("")
 .display("Topics regex")
 .group("Common")
 .order(4)
 .importance(Importance::High)
-.width(Width::Long);
+.width(Width::Long)
+.validator(valid_pattern);
 const DLQ: Key<String> = Key::new(
     "errors.deadletterqueue.topic.name",
     "Topic for records a sink could not handle.",
@@ -237,8 +243,8 @@ pub struct Common {
     pub tasks_max_enforce: bool,
     /// The topics of a sink.
     pub topics: Vec<String>,
-    /// The topics of a sink, as a regular expression; empty when absent.
-    pub topics_regex: String,
+    /// The topics of a sink, as a pattern.
+    pub topics_regex: Option<Arc<TopicPattern>>,
     /// The interval of a scheduled source.
     pub interval: Option<Interval>,
     /// `errors.log.*`.
@@ -303,13 +309,12 @@ impl Common {
         for definition in definitions(plugin) {
             reader.text(definition.name);
         }
-        let (mut topics, mut topics_regex, mut interval) =
-            (Some(Vec::new()), Some(String::new()), Some(None));
+        let (mut topics, mut topics_regex, mut interval) = (Some(Vec::new()), Some(None), Some(None));
         match plugin {
             ConnectorPlugin::Sink(_) => {
                 topics = reader.get(&TOPICS);
-                topics_regex = reader.get(&TOPICS_REGEX);
-                check_topics(reader, topics.as_deref(), topics_regex.as_deref());
+                topics_regex = topics_pattern(reader);
+                check_topics(reader);
             }
             ConnectorPlugin::Source(source) => {
                 check_creation(reader);
@@ -334,12 +339,19 @@ impl Common {
     }
 }
 
-fn check_topics(reader: &mut Reader<'_>, topics: Option<&[String]>, regex: Option<&str>) {
-    let (has_topics, has_regex) = (
-        topics.is_some_and(|list| !list.is_empty()),
-        regex.is_some_and(|text| !text.is_empty()),
-    );
-    let message = match (has_topics, has_regex) {
+/// `topics.regex`, compiled; a text of blanks is none.
+fn topics_pattern(reader: &mut Reader<'_>) -> Option<Option<Arc<TopicPattern>>> {
+    let text = reader.get(&TOPICS_REGEX)?;
+    if text.is_empty() {
+        return Some(None);
+    }
+    // Invariant: the key's validator has compiled it already and reported what is wrong.
+    TopicPattern::compile(&text).ok().map(Arc::new).map(Some)
+}
+
+fn check_topics(reader: &mut Reader<'_>) {
+    let mut is_set = |key| reader.text(key).is_some_and(|text| !text.is_empty());
+    let message = match (is_set(TOPICS.name()), is_set(TOPICS_REGEX.name())) {
         (true, true) => "topics and topics.regex are mutually exclusive options, but both are set.",
         (false, false) => "Must configure one of topics or topics.regex",
         _ => return,
@@ -367,6 +379,31 @@ fn valid_name(name: &str) -> Result<(), String> {
     } else {
         Ok(())
     }
+}
+
+/// Connect's words; the pattern's own have the place in it.
+fn valid_pattern(text: &str) -> Result<(), String> {
+    match TopicPattern::compile(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("Invalid regex: {error}")),
+    }
+}
+
+/// Kafka's own rule. A name that breaks it can never be there, and the client has meanings of its own for some of them: what
+/// begins with `^` would be a pattern.
+fn valid_topics(text: &str) -> Result<(), String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    for name in text.split(',').map(str::trim).filter(|_| !text.is_empty()) {
+        let why = match name {
+            "" => "it is empty".to_owned(),
+            "." | ".." => "it is '.' or '..'".to_owned(),
+            _ if name.len() > TOPIC_NAME_BYTES_MAX => format!("it is longer than {TOPIC_NAME_BYTES_MAX} characters"),
+            _ if name.bytes().all(legal) => continue,
+            _ => "it has a character other than ASCII letters, digits, '.', '_' and '-'; a pattern belongs into topics.regex".to_owned(),
+        };
+        return Err(format!("\"{name}\" is no name of a topic: {why}"));
+    }
+    Ok(())
 }
 
 fn at_least_one(text: &str) -> Result<(), String> {
@@ -406,5 +443,59 @@ fn unique_aliases(text: &str) -> Result<(), String> {
         Err("Duplicate alias provided.".into())
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rowtide_api::Properties;
+
+    use super::*;
+
+    fn finding<T: rowtide_api::config::Setting>(key: &Key<T>, text: &str) -> Option<String> {
+        let config = Properties::from_iter([(key.name(), text)]);
+        let mut reader = Reader::new(&config);
+        let _ = reader.get(key);
+        let report = reader.finish(&[]);
+        report.errors().first().map(|finding| finding.message.clone())
+    }
+
+    /// CN-113: Connect's answer, with the place in the pattern.
+    #[test]
+    fn a_pattern_of_topics_that_does_not_compile_is_an_error_with_its_place() {
+        assert_eq!(
+            finding(&TOPICS_REGEX, "(").as_deref(),
+            Some(
+                "Invalid value ( for configuration topics.regex: Invalid regex: the pattern \"(\" is no Java \
+                 regular expression: unclosed group near index 1"
+            )
+        );
+        for sound in [
+            "",
+            r"cu\.public\.t\d",
+            r"\Qcu.public.t1\E",
+            "(?i)CU\\..*",
+            "(?!2).*",
+        ] {
+            assert_eq!(finding(&TOPICS_REGEX, sound), None, "{sound}");
+        }
+    }
+
+    #[test]
+    fn topics_that_no_broker_takes_are_refused_by_name() {
+        let long = "a".repeat(TOPIC_NAME_BYTES_MAX + 1);
+        for (topics, why) in [
+            ("a,^cu.*", "\"^cu.*\" is no name of a topic: it has a character"),
+            ("t\u{e9}", "it has a character"),
+            ("a,,b", "\"\" is no name of a topic: it is empty"),
+            ("..", "it is '.' or '..'"),
+            (long.as_str(), "it is longer than 249 characters"),
+        ] {
+            let found = finding(&TOPICS, topics).unwrap_or_default();
+            assert!(found.contains(why), "{topics}: {found}");
+        }
+        assert_eq!(finding(&TOPICS, "a.b, A-1_x,..."), None);
+        assert_eq!(finding(&TOPICS, &long[1..]), None);
+        assert_eq!(finding(&TOPICS, ""), None);
     }
 }

@@ -221,10 +221,9 @@ impl TaskJob {
             .properties
             .get("max.poll.records")
             .and_then(|text| text.parse().ok());
-        let subscription = if self.common.topics.is_empty() {
-            Subscription::Regex(self.common.topics_regex.clone())
-        } else {
-            Subscription::Topics(self.common.topics.clone())
+        let subscription = match &self.common.topics_regex {
+            Some(pattern) => Subscription::Pattern(pattern.clone()),
+            None => Subscription::Topics(self.common.topics.clone()),
         };
         let batch_records_max = records.unwrap_or(DELIVERY_RECORDS_MAX).max(1);
         ConsumerSettings {

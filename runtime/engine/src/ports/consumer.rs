@@ -8,16 +8,21 @@ use rowtide_api::data::Blob;
 use rowtide_api::erased::BoxFuture;
 use rowtide_api::sink::{Note, Partition};
 
-use super::ClientSettings;
+use super::{ClientSettings, TopicPattern};
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subscription {
     /// These topics.
     Topics(Vec<String>),
-    /// Topics whose whole name matches.
-    Regex(String),
+    /// The topics a pattern means, whichever they are at the time: those that come and go are followed within
+    /// `metadata.max.age.ms`, [`TOPICS_AGE_MS`] unless it is set.
+    Pattern(Arc<TopicPattern>),
 }
+
+/// How old the list of the cluster's topics may be that a pattern is matched with. Java's client waits five minutes; a topic
+/// that was just created is being waited for.
+pub const TOPICS_AGE_MS: u64 = 30_000;
 
 /// Settings of one consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +86,14 @@ pub enum ConsumerEvent {
     Revoked(Revocation),
     /// Partitions that are gone already: nothing can be committed for them.
     Lost(Vec<Partition>),
+    /// What the subscription's pattern means among the cluster's topics, sorted: told once the cluster was asked, and whenever
+    /// it changes, before partitions of new topics are assigned.
+    Matched {
+        /// The pattern.
+        pattern: Arc<TopicPattern>,
+        /// The topics; none at all needs somebody's look.
+        topics: Vec<String>,
+    },
 }
 
 /// Partitions on their way out. Dropping it lets them go.

@@ -16,6 +16,7 @@ use super::commit::{self, Commit};
 use super::decode::{Decoded, Decoding};
 use super::dropped::Dropped;
 use super::flight::{Flight, ToPut};
+use super::matched;
 use super::progress::{DeliveryId, Position, Progress};
 use super::settle::{Ended, settle};
 use crate::chain::Chain;
@@ -364,6 +365,9 @@ impl Worker {
                 drop(revocation);
             }
             ConsumerEvent::Lost(partitions) => self.give_up(&partitions, None).await?,
+            ConsumerEvent::Matched { pattern, topics } => {
+                matched::tell(&self.parts.progress, &pattern, &topics)
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
+use rowtide_api::Error;
 use rowtide_api::sink::{Note, Partition};
 use rowtide_engine::ports::{Committed, ConsumerEvent, Revocation};
 use tokio::sync::mpsc::Sender;
@@ -70,8 +71,42 @@ impl Shared {
 
 /// A change on its way to the engine; dropping `taken` releases the polling thread.
 pub(super) struct Change {
-    pub(super) event: ConsumerEvent,
+    pub(super) event: Result<ConsumerEvent, Error>,
     pub(super) taken: Option<Revocation>,
+}
+
+impl Change {
+    /// One that nobody waits for.
+    pub(super) fn of(event: ConsumerEvent) -> Self {
+        Self {
+            event: Ok(event),
+            taken: None,
+        }
+    }
+
+    /// There will be no more of them.
+    pub(super) fn failed(error: Error) -> Self {
+        Self {
+            event: Err(error),
+            taken: None,
+        }
+    }
+}
+
+/// Queues a change for the engine; `false` when it is not to hear of it, for the consumer closes.
+pub(super) fn tell(changes: &Sender<Change>, shared: &Shared, mut change: Change) -> bool {
+    use tokio::sync::mpsc::error::TrySendError;
+    loop {
+        match changes.try_send(change) {
+            Ok(()) => return true,
+            Err(TrySendError::Closed(_)) => return false,
+            Err(TrySendError::Full(back)) if !shared.closing.load(Ordering::Acquire) => {
+                change = back;
+                std::thread::sleep(CLOSING_RECHECK);
+            }
+            Err(TrySendError::Full(_)) => return false,
+        }
+    }
 }
 
 /// The callbacks.
@@ -105,14 +140,11 @@ impl Group {
         let change = if lost {
             // Nothing can be committed any more; released as soon as the engine's side has forgotten what it fetched.
             Change {
-                event: ConsumerEvent::Lost(revocation.partitions.clone()),
+                event: Ok(ConsumerEvent::Lost(revocation.partitions.clone())),
                 taken: Some(revocation),
             }
         } else {
-            Change {
-                event: ConsumerEvent::Revoked(revocation),
-                taken: None,
-            }
+            Change::of(ConsumerEvent::Revoked(revocation))
         };
         if !self.tell(change) {
             return;
@@ -129,19 +161,8 @@ impl Group {
         }
     }
 
-    fn tell(&self, mut change: Change) -> bool {
-        use tokio::sync::mpsc::error::TrySendError;
-        loop {
-            match self.changes.try_send(change) {
-                Ok(()) => return true,
-                Err(TrySendError::Closed(_)) => return false,
-                Err(TrySendError::Full(back)) if !self.shared.closing.load(Ordering::Acquire) => {
-                    change = back;
-                    std::thread::sleep(CLOSING_RECHECK);
-                }
-                Err(TrySendError::Full(_)) => return false,
-            }
-        }
+    fn tell(&self, change: Change) -> bool {
+        tell(&self.changes, &self.shared, change)
     }
 
     /// Where the group stands in these partitions. Asked until answered: starting without the note would lose a clock.
@@ -238,10 +259,7 @@ impl ConsumerContext for Group {
         if let Some(committed) = self.committed(client, list) {
             let partitions = committed.iter().map(|entry| entry.partition.clone());
             self.shared.owned().extend(partitions);
-            self.tell(Change {
-                event: ConsumerEvent::Assigned(committed),
-                taken: None,
-            });
+            self.tell(Change::of(ConsumerEvent::Assigned(committed)));
         }
     }
 }

@@ -29,7 +29,7 @@ impl Inbox {
     /// The next change, else the next records. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<ConsumerEvent, Error> {
         if let Ok(change) = self.changes.try_recv() {
-            return Ok(self.changed(change));
+            return self.changed(change);
         }
         if let Some(fetched) = self.kept.pop_front() {
             return fetched.map(ConsumerEvent::Records);
@@ -38,7 +38,7 @@ impl Inbox {
             biased;
             // 1. Group changes first: the thread waits for them.
             change = self.changes.recv() => match change {
-                Some(change) => Ok(self.changed(change)),
+                Some(change) => self.changed(change),
                 None => Err(gone()),
             },
             // 2. Records.
@@ -52,7 +52,7 @@ impl Inbox {
     /// The next change; records stay. Cancel-safe.
     pub(super) async fn next_change(&mut self) -> Result<ConsumerEvent, Error> {
         match self.changes.recv().await {
-            Some(change) => Ok(self.changed(change)),
+            Some(change) => self.changed(change),
             None => Err(gone()),
         }
     }
@@ -73,17 +73,18 @@ impl Inbox {
         match self.changes.try_recv() {
             Ok(change) => {
                 self.kept.push_front(Ok(fetched));
-                Ok(self.changed(change))
+                self.changed(change)
             }
             Err(_) => Ok(ConsumerEvent::Records(fetched)),
         }
     }
 
-    fn changed(&mut self, change: Change) -> ConsumerEvent {
+    fn changed(&mut self, change: Change) -> Result<ConsumerEvent, Error> {
         match &change.event {
-            ConsumerEvent::Revoked(revocation) => self.forget(&revocation.partitions),
-            ConsumerEvent::Lost(partitions) => self.forget(partitions),
-            ConsumerEvent::Assigned(_) | ConsumerEvent::Records(_) => {}
+            Ok(ConsumerEvent::Revoked(revocation)) => self.forget(&revocation.partitions),
+            Ok(ConsumerEvent::Lost(partitions)) => self.forget(partitions),
+            Ok(ConsumerEvent::Assigned(_) | ConsumerEvent::Records(_) | ConsumerEvent::Matched { .. })
+            | Err(_) => {}
         }
         drop(change.taken);
         change.event
@@ -123,7 +124,7 @@ mod tests {
     }
 
     fn change(event: ConsumerEvent) -> Change {
-        Change { event, taken: None }
+        Change::of(event)
     }
 
     fn assigned(index: i32) -> Change {

@@ -9,6 +9,7 @@ pub mod consumer;
 pub mod group;
 pub mod log;
 pub mod member;
+pub mod pattern;
 pub mod producer;
 
 use std::future::Future;
@@ -30,6 +31,9 @@ pub trait Cluster: Send + Sync {
     /// Creates a topic; it is there when this resolves.
     fn create_topic(&self, topic: &str, partitions: i32) -> impl Future<Output = ()> + Send;
 
+    /// Deletes a topic; it is gone when this resolves.
+    fn delete_topic(&self, topic: &str) -> impl Future<Output = ()> + Send;
+
     /// The group takes a member for dead: its partitions go before it hears of it.
     fn expel(&self, group: &str, client_id: &str) -> impl Future<Output = ()> + Send;
 
@@ -44,6 +48,10 @@ impl Cluster for MemoryKafka {
 
     async fn create_topic(&self, topic: &str, partitions: i32) {
         MemoryKafka::create_topic(self, topic, partitions);
+    }
+
+    async fn delete_topic(&self, topic: &str) {
+        MemoryKafka::delete_topic(self, topic);
     }
 
     async fn expel(&self, group: &str, client_id: &str) {
@@ -87,7 +95,12 @@ macro_rules! kafka_contract {
             [consumer nothing_behind_an_open_transaction_is_delivered]
             [consumer a_paused_consumer_is_given_nothing_and_loses_nothing]
             [consumer an_engine_that_takes_nothing_for_long_stays_a_member]
-            [consumer a_pattern_matches_whole_names_and_topics_to_come]
+            [pattern a_pattern_matches_whole_names_and_topics_to_come]
+            [pattern a_pattern_is_javas]
+            [pattern a_pattern_that_means_nothing_is_told_and_waits_for_its_topics]
+            [pattern a_topic_that_is_deleted_is_let_go_and_told]
+            [pattern a_pattern_that_cannot_be_decided_fails]
+            [pattern a_consumer_whose_pattern_means_nothing_closes_at_once]
             [group partitions_move_once_they_are_let_go]
             [group nothing_of_a_revoked_partition_follows]
             [group partitions_assigned_to_a_paused_member_wait]

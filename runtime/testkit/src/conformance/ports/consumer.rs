@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowtide_engine::ports::{ConsumerEvent, Subscription};
+use rowtide_engine::ports::ConsumerEvent;
 use tokio::time::{sleep, timeout};
 
 use super::Cluster;
@@ -257,32 +257,5 @@ pub async fn an_engine_that_takes_nothing_for_long_stays_a_member(cluster: &impl
     member.consumer.set_paused(false).expect("resuming");
     assert_eq!(member.values(&only, 5000).await, values);
     assert!(member.owned.contains_key(&only));
-    member.close().await;
-}
-
-/// A pattern selects topics by their whole name, also those that appear later.
-pub async fn a_pattern_matches_whole_names_and_topics_to_come(cluster: &impl Cluster) {
-    let name = fresh("pattern");
-    let topics = [
-        format!("{name}.a"),
-        format!("{name}.b"),
-        format!("{name}.a.more"),
-        format!("x{name}.a"),
-    ];
-    for topic in [&topics[0], &topics[2], &topics[3]] {
-        cluster.create_topic(topic, 1).await;
-        write(cluster, topic, 0, &["now"]).await;
-    }
-    let subscription = Subscription::Regex(format!("{name}\\.[ab]"));
-    let mut member = Group {
-        subscription,
-        ..Group::of("")
-    }
-    .join(cluster);
-    assert_eq!(member.values(&partition(&topics[0], 0), 1).await, ["now"]);
-    cluster.create_topic(&topics[1], 1).await;
-    write(cluster, &topics[1], 0, &["later"]).await;
-    assert_eq!(member.values(&partition(&topics[1], 0), 1).await, ["later"]);
-    assert_eq!(member.owned.len(), 2);
     member.close().await;
 }

@@ -15,7 +15,7 @@ async fn revoked(member: &mut Member) -> Revocation {
         match member.next().await.expect("an event") {
             ConsumerEvent::Revoked(revocation) => return revocation,
             ConsumerEvent::Lost(partitions) => panic!("lost instead of revoked: {partitions:?}"),
-            ConsumerEvent::Assigned(_) | ConsumerEvent::Records(_) => {}
+            ConsumerEvent::Assigned(_) | ConsumerEvent::Records(_) | ConsumerEvent::Matched { .. } => {}
         }
     }
 }
@@ -313,6 +313,6 @@ async fn step(member: &mut Member) {
             sleep(Duration::from_millis(5)).await;
             drop(revocation);
         }
-        ConsumerEvent::Assigned(_) | ConsumerEvent::Lost(_) => {}
+        ConsumerEvent::Assigned(_) | ConsumerEvent::Lost(_) | ConsumerEvent::Matched { .. } => {}
     }
 }

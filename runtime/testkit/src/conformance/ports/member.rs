@@ -9,7 +9,7 @@ use rowtide_api::sink::{Note, Partition};
 use rowtide_api::{Error, Properties};
 use rowtide_engine::ports::{
     BatchEnd, ClientSettings, CommitError, Committed, Consumer, ConsumerEvent, ConsumerSettings, Delivery,
-    Fetched, Outgoing, Producer, SendError, Subscription,
+    Fetched, Outgoing, Producer, SendError, Subscription, TopicPattern,
 };
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::timeout;
@@ -110,6 +110,8 @@ pub(super) struct Member {
     pub(super) owned: BTreeMap<Partition, Committed>,
     /// Values by partition, with their offsets.
     pub(super) read: BTreeMap<Partition, Vec<(i64, String)>>,
+    /// What its pattern means, as it was told last.
+    pub(super) matched: Option<Vec<String>>,
 }
 
 /// What a member looks for.
@@ -128,6 +130,16 @@ impl Group {
             properties: Vec::new(),
             records_max: 100,
         }
+    }
+
+    /// The topics a pattern means; looked for often.
+    pub(super) fn matching(pattern: &str) -> Self {
+        let pattern = TopicPattern::compile(pattern).expect("a pattern of Java's");
+        let group = Self {
+            subscription: Subscription::Pattern(Arc::new(pattern)),
+            ..Self::of("")
+        };
+        group.with("metadata.max.age.ms", "300")
     }
 
     pub(super) fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
@@ -155,6 +167,7 @@ impl Group {
             client_id,
             owned: BTreeMap::new(),
             read: BTreeMap::new(),
+            matched: None,
         }
     }
 }
@@ -184,6 +197,7 @@ impl Member {
             ConsumerEvent::Revoked(revocation) => self.gone(&revocation.partitions),
             ConsumerEvent::Lost(partitions) => self.gone(partitions),
             ConsumerEvent::Records(fetched) => self.fetched(fetched),
+            ConsumerEvent::Matched { topics, .. } => self.matched = Some(topics.clone()),
         }
     }
 
@@ -223,6 +237,13 @@ impl Member {
     /// Goes on until it owns so many partitions; others' revocations are let go at once.
     pub(super) async fn own(&mut self, partitions: usize) {
         while self.owned.len() != partitions {
+            self.next().await.expect("an event");
+        }
+    }
+
+    /// Goes on until its pattern means these topics.
+    pub(super) async fn matches(&mut self, topics: &[&str]) {
+        while self.matched.as_deref().is_none_or(|matched| matched != topics) {
             self.next().await.expect("an event");
         }
     }

@@ -72,6 +72,12 @@ impl Broker {
         self.groups.values_mut().for_each(|group| group.rebalance(&ends));
     }
 
+    pub(super) fn delete_topic(&mut self, topic: &str) {
+        self.topics.remove(topic);
+        let ends = self.ends();
+        self.groups.values_mut().for_each(|group| group.rebalance(&ends));
+    }
+
     /// How many partitions a topic has; it is created when it is not there.
     pub(super) fn partitions(&mut self, topic: &str) -> usize {
         if !self.topics.contains_key(topic) {

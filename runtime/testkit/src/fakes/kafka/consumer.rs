@@ -32,12 +32,7 @@ struct MemoryConsumer {
 pub(super) fn open(shared: Arc<Shared>, settings: &ConsumerSettings) -> Result<impl Consumer + use<>, Error> {
     let wanted = match &settings.subscription {
         Subscription::Topics(topics) => Wanted::Names(topics.clone()),
-        Subscription::Regex(regex) => {
-            let whole = fancy_regex::Regex::new(&format!("^(?:{regex})$"));
-            Wanted::Matching(Box::new(
-                whole.map_err(|cause| Error::fatal(format!("subscribing to {regex}: {cause}")))?,
-            ))
-        }
+        Subscription::Pattern(pattern) => Wanted::matching(pattern.clone()),
     };
     let property = |key: &str| settings.client.properties.get(key);
     let from_end = property("auto.offset.reset") == Some("latest");
@@ -94,6 +89,7 @@ impl MemoryConsumer {
         Some(change.map(|change| match change {
             Change::Assigned(committed) => ConsumerEvent::Assigned(committed),
             Change::Lost(partitions) => ConsumerEvent::Lost(partitions),
+            Change::Matched(pattern, topics) => ConsumerEvent::Matched { pattern, topics },
             Change::Revoked(partitions) => {
                 let (shared, group, id) = (self.shared.clone(), self.group.clone(), self.id);
                 let released = partitions.clone();

@@ -2,10 +2,11 @@
 //! once its owner has let it go, the others stay where they are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use rowtide_api::Error;
 use rowtide_api::sink::{Note, Partition};
-use rowtide_engine::ports::{CommitError, Committed};
+use rowtide_engine::ports::{CommitError, Committed, TopicPattern};
 
 /// The number of a member, growing in the order they joined.
 pub(super) type MemberId = u64;
@@ -34,20 +35,46 @@ pub(super) struct Member {
     /// It takes part in rebalances.
     joined: bool,
     fenced: bool,
+    /// Its pattern could not be matched.
+    failed: Option<Error>,
 }
 
 /// Which topics a member subscribed to.
 #[derive(Debug)]
 pub(super) enum Wanted {
     Names(Vec<String>),
-    Matching(Box<fancy_regex::Regex>),
+    Matching {
+        pattern: Arc<TopicPattern>,
+        /// What it meant when the topics were last looked at.
+        topics: Option<Vec<String>>,
+    },
 }
 
 impl Wanted {
+    pub(super) fn matching(pattern: Arc<TopicPattern>) -> Self {
+        Self::Matching {
+            pattern,
+            topics: None,
+        }
+    }
+
+    /// Looks at the topics there are; what the member has to hear of.
+    fn look(&mut self, all: &BTreeSet<&str>) -> Result<Option<Change>, Error> {
+        let Self::Matching { pattern, topics } = self else {
+            return Ok(None);
+        };
+        let now = pattern.select(all.iter().copied())?;
+        if topics.as_ref() == Some(&now) {
+            return Ok(None);
+        }
+        *topics = Some(now.clone());
+        Ok(Some(Change::Matched(pattern.clone(), now)))
+    }
+
     fn holds(&self, topic: &str) -> bool {
         match self {
             Self::Names(names) => names.iter().any(|name| name == topic),
-            Self::Matching(regex) => regex.is_match(topic).unwrap_or_default(),
+            Self::Matching { topics, .. } => topics.iter().flatten().any(|name| name == topic),
         }
     }
 }
@@ -58,6 +85,7 @@ pub(super) enum Change {
     Assigned(Vec<Committed>),
     Revoked(Vec<Partition>),
     Lost(Vec<Partition>),
+    Matched(Arc<TopicPattern>, Vec<String>),
 }
 
 impl Member {
@@ -72,6 +100,7 @@ impl Member {
             told: BTreeSet::new(),
             joined: true,
             fenced: false,
+            failed: None,
         }
     }
 }
@@ -109,9 +138,12 @@ impl Group {
             let told = std::mem::take(&mut member.told);
             let mut lost: Vec<_> = told.into_iter().collect();
             // It has not heard of an earlier loss yet: one word tells it of both.
-            for change in member.events.drain(..) {
-                if let Change::Lost(earlier) = change {
-                    lost.extend(earlier);
+            for change in std::mem::take(&mut member.events) {
+                match change {
+                    Change::Lost(earlier) => lost.extend(earlier),
+                    // What its pattern means is no matter of the group.
+                    Change::Matched(..) => member.events.push_back(change),
+                    Change::Assigned(_) | Change::Revoked(_) => {}
                 }
             }
             member.events.push_back(Change::Lost(lost));
@@ -147,6 +179,9 @@ impl Group {
     ) -> Option<Result<Change, Error>> {
         let member = self.members.get_mut(&id)?;
         let Some(change) = member.events.pop_front() else {
+            if let Some(error) = &member.failed {
+                return Some(Err(error.clone()));
+            }
             let error = || Error::fatal("another member took over this static membership");
             return member.fenced.then(|| Err(error()));
         };
@@ -155,6 +190,7 @@ impl Group {
                 .told
                 .extend(committed.iter().map(|entry| entry.partition.clone())),
             Change::Revoked(partitions) => member.told.retain(|partition| !partitions.contains(partition)),
+            Change::Matched(..) => {}
             Change::Lost(partitions) => {
                 member.joined = !member.fenced;
                 let nothing = partitions.is_empty();
@@ -252,8 +288,9 @@ impl Group {
 
     /// Moves as few partitions as an even share asks for. `ends` are the partitions there are, with their end offsets.
     pub(super) fn rebalance(&mut self, ends: &BTreeMap<Partition, i64>) {
+        self.look(ends);
         let wanted = self.plan(ends);
-        let mut revoked: BTreeMap<MemberId, Vec<Partition>> = BTreeMap::new();
+        let mut revoked = self.without_topic(ends);
         let mut assigned: BTreeMap<MemberId, Vec<Partition>> = BTreeMap::new();
         for (partition, target) in wanted {
             match self.owners.get(&partition) {
@@ -273,6 +310,28 @@ impl Group {
         for (id, partitions) in assigned {
             self.assign(id, partitions, ends);
         }
+    }
+
+    /// Members with a pattern look at the topics.
+    fn look(&mut self, ends: &BTreeMap<Partition, i64>) {
+        let topics: BTreeSet<&str> = ends.keys().map(|partition| &*partition.topic).collect();
+        for member in self.members.values_mut() {
+            match member.topics.look(&topics) {
+                Ok(change) => member.events.extend(change),
+                Err(error) => member.failed = Some(error),
+            }
+        }
+    }
+
+    /// Partitions that somebody has and whose topic is gone.
+    fn without_topic(&self, ends: &BTreeMap<Partition, i64>) -> BTreeMap<MemberId, Vec<Partition>> {
+        let mut gone: BTreeMap<MemberId, Vec<Partition>> = BTreeMap::new();
+        for (partition, owner) in &self.owners {
+            if !ends.contains_key(partition) && !self.releasing.contains(partition) {
+                gone.entry(*owner).or_default().push(partition.clone());
+            }
+        }
+        gone
     }
 
     fn assign(&mut self, id: MemberId, partitions: Vec<Partition>, ends: &BTreeMap<Partition, i64>) {

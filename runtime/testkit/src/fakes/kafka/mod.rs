@@ -64,6 +64,11 @@ impl MemoryKafka {
             .change(|broker| broker.create_topic(topic, partitions));
     }
 
+    /// Deletes a topic with its records.
+    pub fn delete_topic(&self, topic: &str) {
+        self.shared.change(|broker| broker.delete_topic(topic));
+    }
+
     /// Another client writes a record; its offset.
     pub fn append(&self, topic: &str, partition: i32, key: Option<&[u8]>, value: Option<&[u8]>) -> i64 {
         let record = record(key, value);
