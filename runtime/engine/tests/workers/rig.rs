@@ -348,6 +348,15 @@ impl Rig {
     }
 
     pub(crate) fn run_sink(&self, client_id: &str, task: ScriptedSink) -> Running<()> {
+        self.run_sink_of(client_id, task, Subscription::Topics(vec![TOPIC.to_owned()]))
+    }
+
+    pub(crate) fn run_sink_of(
+        &self,
+        client_id: &str,
+        task: ScriptedSink,
+        subscription: Subscription,
+    ) -> Running<()> {
         let stop = CancellationToken::new();
         let (control, paused) = Control::new(stop.clone(), false);
         let consumer = ConsumerSettings {
@@ -356,7 +365,7 @@ impl Rig {
                 properties: Properties::new(),
             },
             group_id: GROUP.into(),
-            subscription: Subscription::Topics(vec![TOPIC.to_owned()]),
+            subscription,
             batch_records_max: 4,
         };
         let parts = SinkParts {

@@ -1,10 +1,12 @@
 //! A sink's position moves over what is written, and over nothing else, whatever the sink and its group do.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rowtide_api::sink::{Note, PutReport};
 use rowtide_api::{Error, RecordError};
+use rowtide_engine::ports::{Subscription, TopicPattern};
 use rowtide_testkit::faults::{CommitFault, ConsumeFault};
 
 use crate::rig::{GROUP, Put, Rig, ScriptedSink, TOPIC, pass, until};
@@ -380,4 +382,48 @@ async fn stopping_while_a_put_waits_commits_what_is_settled() {
     assert!(rig.position(0) < Some(8), "the last commit is left to the stop");
     running.stopped().await.unwrap();
     assert_eq!(rig.position(0), Some(8));
+}
+
+/// CN-113: nothing is read and nothing fails, so the status says it; it takes that back once a topic comes, and again.
+#[tokio::test(start_paused = true)]
+async fn a_pattern_that_matches_no_topic_is_shown_until_one_comes() {
+    let rig = Rig::new();
+    let pattern = TopicPattern::compile(r"\Qla\Et\w").unwrap();
+    let subscription = Subscription::Pattern(Arc::new(pattern));
+    let running = rig.run_sink_of("one", ScriptedSink::new([]), subscription);
+    let warnings = || rig.progress.state().warnings;
+    let shown = r"topics.regex=\Qla\Et\w matches none of the cluster's topics";
+    let is_shown = || {
+        warnings()
+            .iter()
+            .any(|(about, words)| &**about == "topics.regex" && &**words == shown)
+    };
+    until("the warning", is_shown).await;
+    rig.kafka.append("late", 0, None, Some(b"1"));
+    until("its end", || warnings().is_empty()).await;
+    until("the record", || {
+        rig.kafka
+            .committed(GROUP, "late", 0)
+            .is_some_and(|(position, _)| position == 1)
+    })
+    .await;
+    rig.kafka.delete_topic("late");
+    until("the warning again", is_shown).await;
+    running.stopped().await.unwrap();
+}
+
+/// A match that cannot be decided fails the task with the pattern.
+#[tokio::test(start_paused = true)]
+async fn a_pattern_that_cannot_be_decided_fails_the_task() {
+    let rig = Rig::new();
+    rig.kafka.create_topic(&"a".repeat(60), 1);
+    let pattern = TopicPattern::compile("(?:a|a)*(?=b)b").unwrap();
+    let subscription = Subscription::Pattern(Arc::new(pattern));
+    let running = rig.run_sink_of("one", ScriptedSink::new([]), subscription);
+    let error = running.join.await.unwrap().unwrap_err();
+    assert!(!error.is_retriable());
+    assert!(
+        error.to_string().contains("topics.regex=(?:a|a)*(?=b)b"),
+        "{error}"
+    );
 }

@@ -15,4 +15,5 @@ mod replays;
 mod rest;
 mod scheduled;
 mod standalone;
+mod topics;
 mod types;
