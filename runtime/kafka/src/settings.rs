@@ -3,6 +3,9 @@
 //! Client configuration is code execution (librdkafka can load libraries and run commands), so only what this table names
 //! reaches a client, whoever asks.
 
+mod jaas;
+mod values;
+
 use rowtide_api::Properties;
 use rowtide_api::config::Finding;
 
@@ -110,17 +113,21 @@ pub fn translate(key: &str, value: &str) -> Translation {
     if let Some(name) = SAME.iter().find(|name| **name == key) {
         return set(name, value);
     }
+    if let Some(number) = values::NUMBERS.iter().find(|number| number.key == key) {
+        return match number.read(value) {
+            Ok(value) => Translation::Set(number.target.map(|target| (target, value)).into_iter().collect()),
+            Err(why) => invalid(key, value, &why),
+        };
+    }
+    if let Some((name, choices)) = values::CHOICES.iter().find(|(name, _)| *name == key) {
+        return checked(name, key, value, values::choice(choices, value));
+    }
     match key {
-        // The same three answers, one of them under another name.
-        "auto.offset.reset" => set("auto.offset.reset", if value == "none" { "error" } else { value }),
-        "max.request.size" => set("message.max.bytes", value),
+        "auto.offset.reset" => checked("auto.offset.reset", key, value, values::offset_reset(value)),
+        "bootstrap.servers" => set("bootstrap.servers", values::list(value)),
         "buffer.memory" => kilobytes("queue.buffering.max.kbytes", key, value),
-        "fetch.max.wait.ms" => set("fetch.wait.max.ms", value),
-        "request.timeout.ms" => set("socket.timeout.ms", value),
-        "delivery.timeout.ms" => set("delivery.timeout.ms", capped(value)),
-        "max.poll.interval.ms" => set("max.poll.interval.ms", capped(value)),
-        "metadata.max.age.ms" => metadata_age(key, value),
-        "retries" => set("retries", capped(value)),
+        "enable.idempotence" => checked("enable.idempotence", key, value, values::boolean(value)),
+        "security.protocol" => checked("security.protocol", key, value, values::protocol(value)),
         "partition.assignment.strategy" => assignors(value),
         "sasl.jaas.config" => jaas(value),
         "ssl.truststore.location"
@@ -147,8 +154,6 @@ pub fn translate(key: &str, value: &str) -> Translation {
         "enable.auto.commit" => Translation::Refused(
             "enable.auto.commit cannot be set: positions are committed once records are durable".into(),
         ),
-        // The engine reads these before the client is opened.
-        "max.poll.records" => Translation::Set(Vec::new()),
         "max.block.ms"
         | "send.buffer.bytes"
         | "receive.buffer.bytes"
@@ -172,70 +177,38 @@ pub fn translate(key: &str, value: &str) -> Translation {
     }
 }
 
-/// Keys with the same name and meaning on both sides.
-const SAME: [&str; 22] = [
-    "acks",
-    "batch.size",
-    "bootstrap.servers",
+/// Keys with the same name and meaning on both sides, whose values are names.
+const SAME: [&str; 7] = [
     "client.id",
     "client.rack",
-    "compression.type",
-    "enable.idempotence",
-    "fetch.max.bytes",
-    "fetch.min.bytes",
     "group.id",
     "group.instance.id",
-    "heartbeat.interval.ms",
-    "isolation.level",
-    "linger.ms",
-    "max.in.flight.requests.per.connection",
-    "max.partition.fetch.bytes",
-    "reconnect.backoff.ms",
     "sasl.mechanism",
     "sasl.password",
     "sasl.username",
-    "security.protocol",
-    "session.timeout.ms",
 ];
 
 fn set(key: &'static str, value: impl Into<String>) -> Translation {
     Translation::Set(vec![(key, value.into())])
 }
 
+fn checked(target: &'static str, key: &str, value: &str, read: Result<String, String>) -> Translation {
+    match read {
+        Ok(read) => set(target, read),
+        Err(why) => invalid(key, value, &why),
+    }
+}
+
+fn invalid(key: &str, value: &str, why: &str) -> Translation {
+    Translation::Refused(format!("Invalid value {value} for configuration {key}: {why}"))
+}
+
 fn kilobytes(target: &'static str, key: &str, value: &str) -> Translation {
     match value.parse::<u64>() {
         Ok(bytes) => set(target, (bytes / 1024).clamp(1, 2_097_151).to_string()),
-        Err(_) => Translation::Refused(format!(
-            "Invalid value {value} for configuration {key}: Not a number of type LONG"
-        )),
+        Err(_) if value.parse::<i64>().is_ok() => invalid(key, value, "Value must be at least 0"),
+        Err(_) => invalid(key, value, "Not a number of type LONG"),
     }
-}
-
-/// More often than this the brokers would do little else than name their topics.
-const METADATA_AGE_MS_MIN: u64 = 100;
-/// librdkafka's longest interval; looking more often than was asked for is harmless.
-const METADATA_AGE_MS_MAX: u64 = 3_600_000;
-
-/// How often librdkafka asks about named topics; of a pattern, how often the consumer looks which topics there are.
-fn metadata_age(key: &str, value: &str) -> Translation {
-    let invalid =
-        |why: &str| Translation::Refused(format!("Invalid value {value} for configuration {key}: {why}"));
-    match value.parse::<i64>().map(u64::try_from) {
-        Err(_) => invalid("Not a number of type LONG"),
-        Ok(Ok(ms)) if ms >= METADATA_AGE_MS_MIN => set(
-            "topic.metadata.refresh.interval.ms",
-            ms.min(METADATA_AGE_MS_MAX).to_string(),
-        ),
-        Ok(_) => invalid(&format!("Value must be at least {METADATA_AGE_MS_MIN}")),
-    }
-}
-
-/// Java allows any int; librdkafka a little less.
-fn capped(value: &str) -> String {
-    value.parse::<i64>().map_or_else(
-        |_| value.to_owned(),
-        |number| number.min(2_147_483_647).to_string(),
-    )
 }
 
 fn assignors(value: &str) -> Translation {
@@ -260,28 +233,31 @@ fn assignors(value: &str) -> Translation {
 
 /// The login modules that are a user name and a password; everything else is refused by its name.
 fn jaas(value: &str) -> Translation {
-    let module = value.split_whitespace().next().unwrap_or_default();
-    if !matches!(
-        module.rsplit('.').next(),
-        Some("PlainLoginModule" | "ScramLoginModule")
-    ) {
+    let mut module = match jaas::parse(value) {
+        Ok(module) => module,
+        Err(why) => return Translation::Refused(format!("sasl.jaas.config is no JAAS configuration: {why}")),
+    };
+    let class = module.class.rsplit('.').next();
+    if !matches!(class, Some("PlainLoginModule" | "ScramLoginModule")) {
         return Translation::Refused(format!(
-            "sasl.jaas.config with {module} is not supported: use PlainLoginModule or ScramLoginModule"
+            "sasl.jaas.config with {} is not supported: use PlainLoginModule or ScramLoginModule",
+            module.class
         ));
     }
-    match (option(value, "username"), option(value, "password")) {
+    let token = module.options.get("tokenauth");
+    if token.is_some_and(|token| token.eq_ignore_ascii_case("true")) {
+        return Translation::Refused(
+            "sasl.jaas.config with tokenauth is not supported: use a user's password instead of a delegation token".into(),
+        );
+    }
+    match (
+        module.options.remove("username"),
+        module.options.remove("password"),
+    ) {
         (Some(user), Some(password)) => {
             Translation::Set(vec![("sasl.username", user), ("sasl.password", password)])
         }
         _ => Translation::Refused("sasl.jaas.config needs the options username and password".into()),
-    }
-}
-
-fn option(jaas: &str, name: &str) -> Option<String> {
-    let after = jaas.split(&format!("{name}=")).nth(1)?;
-    match after.strip_prefix('"') {
-        Some(quoted) => Some(quoted.split('"').next()?.to_owned()),
-        None => Some(after.split([' ', ';']).next()?.to_owned()),
     }
 }
 
@@ -292,7 +268,10 @@ mod tests {
     /// CN-104.
     #[test]
     fn java_keys_become_librdkafkas() {
-        assert_eq!(translate("max.request.size", "5"), set("message.max.bytes", "5"));
+        assert_eq!(
+            translate("max.request.size", "5000"),
+            set("message.max.bytes", "5000")
+        );
         for (java, librdkafka) in [("earliest", "earliest"), ("latest", "latest"), ("none", "error")] {
             assert_eq!(
                 translate("auto.offset.reset", java),
@@ -327,29 +306,125 @@ mod tests {
         ));
     }
 
-    /// CN-104: under Java's name, in librdkafka's range.
+    /// CN-104: a number is Java's, whatever librdkafka would take it for, and in librdkafka's range.
     #[test]
-    fn the_age_of_metadata_is_how_often_it_is_asked_for() {
-        let age = |value| translate("metadata.max.age.ms", value);
-        for (java, librdkafka) in [
-            ("100", "100"),
-            (" 300000 ", "300000"),
-            ("9223372036854775807", "3600000"),
+    fn numbers_are_javas_and_in_range() {
+        for (key, java, target, librdkafka) in [
+            // librdkafka reads an octal number.
+            ("linger.ms", "010", "linger.ms", "10"),
+            ("session.timeout.ms", " +6000 ", "session.timeout.ms", "6000"),
+            ("batch.size", "0", "batch.size", "1"),
+            (
+                "max.poll.interval.ms",
+                "2147483647",
+                "max.poll.interval.ms",
+                "86400000",
+            ),
+            (
+                "metadata.max.age.ms",
+                "100",
+                "topic.metadata.refresh.interval.ms",
+                "100",
+            ),
+            (
+                "metadata.max.age.ms",
+                "9223372036854775807",
+                "topic.metadata.refresh.interval.ms",
+                "3600000",
+            ),
         ] {
-            assert_eq!(age(java), set("topic.metadata.refresh.interval.ms", librdkafka));
+            assert_eq!(translate(key, java), set(target, librdkafka), "{key}={java}");
         }
-        for (value, why) in [
-            ("99", "at least 100"),
-            ("-1", "at least 100"),
-            ("1e3", "Not a number of type LONG"),
+        assert_eq!(translate("max.poll.records", "7"), Translation::Set(Vec::new()));
+        for (key, value, why) in [
+            ("session.timeout.ms", "6000ms", "Not a number of type INT"),
+            ("session.timeout.ms", "0x10", "Not a number of type INT"),
+            ("batch.size", "2147483648", "Not a number of type INT"),
+            ("metadata.max.age.ms", "1e3", "Not a number of type LONG"),
+            ("metadata.max.age.ms", "99", "Value must be at least 100"),
+            ("buffer.memory", "-1", "Value must be at least 0"),
+            ("max.poll.records", "0", "Value must be at least 1"),
+            ("retries", "-1", "Value must be at least 0"),
+        ] {
+            let text = format!("Invalid value {value} for configuration {key}: {why}");
+            assert_eq!(translate(key, value), Translation::Refused(text));
+        }
+    }
+
+    /// CN-104: what librdkafka takes besides is not taken, and what is spelt in two ways there is spelt in its own.
+    #[test]
+    fn words_are_javas() {
+        for (key, java, librdkafka) in [
+            ("enable.idempotence", "TRUE", "true"),
+            ("security.protocol", "SASL_SSL", "sasl_ssl"),
+            ("bootstrap.servers", "a:1 , b:2,", "a:1,b:2"),
+            ("acks", "all", "all"),
         ] {
             assert!(
-                matches!(age(value), Translation::Refused(said) if said.contains(why)),
-                "{value}"
+                matches!(translate(key, java), Translation::Set(pairs) if pairs == [(key, librdkafka.to_owned())]),
+                "{key}={java}"
             );
         }
-        let one = Properties::from_iter([("metadata.max.age.ms", "1000")]);
-        assert_eq!(check_overrides(Policy::AllowList, &one), []);
+        for (key, value, why) in [
+            (
+                "enable.idempotence",
+                "t",
+                "Expected value to be either true or false",
+            ),
+            ("acks", "2", "String must be one of: all, -1, 0, 1"),
+            ("isolation.level", "READ_COMMITTED", "String must be one of"),
+            ("compression.type", "brotli", "String must be one of"),
+            ("security.protocol", "TLS", "SASL_PLAINTEXT, SASL_SSL"),
+            ("auto.offset.reset", "smallest", "'earliest', 'latest' or 'none'"),
+            (
+                "auto.offset.reset",
+                "by_duration:P1D",
+                "by_duration is not supported",
+            ),
+        ] {
+            let answer = translate(key, value);
+            assert!(
+                matches!(&answer, Translation::Refused(said) if said.contains(why)),
+                "{key}={value}: {answer:?}"
+            );
+        }
+    }
+
+    /// CN-104: the options are those of the tokenizer, and what is refused is named without what is secret.
+    #[test]
+    fn a_jaas_configuration_is_javas() {
+        let plain = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+        let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required";
+        assert_eq!(
+            translate(
+                "sasl.jaas.config",
+                &format!(r#"{plain} username='u' password="a\"b;c";"#)
+            ),
+            Translation::Set(vec![
+                ("sasl.username", "u".into()),
+                ("sasl.password", "a\"b;c".into())
+            ])
+        );
+        for (text, why) in [
+            (
+                format!("{plain} username=u password=\"hush\""),
+                "does not end with ';'",
+            ),
+            (
+                format!("{plain} username=u;"),
+                "needs the options username and password",
+            ),
+            (
+                format!("{scram} username=u password=\"hush\" tokenauth=\"true\";"),
+                "tokenauth",
+            ),
+        ] {
+            let answer = translate("sasl.jaas.config", &text);
+            assert!(
+                matches!(&answer, Translation::Refused(said) if said.contains(why) && !said.contains("hush")),
+                "{text}: {answer:?}"
+            );
+        }
     }
 
     /// RS-026, RS-210: what loads code or files never reaches a client, under any policy.
@@ -377,7 +452,15 @@ mod tests {
     /// CN-106.
     #[test]
     fn policies_decide_about_the_rest() {
-        let check = |policy, key| check_overrides(policy, &Properties::from_iter([(key, "1")])).is_empty();
+        let check = |policy, key| {
+            let value = match key {
+                "security.protocol" => "SSL",
+                "metadata.max.age.ms" => "1000",
+                _ => "1",
+            };
+            check_overrides(policy, &Properties::from_iter([(key, value)])).is_empty()
+        };
+        assert!(check(Policy::AllowList, "metadata.max.age.ms"));
         assert!(check(Policy::AllowList, "linger.ms") && !check(Policy::None, "linger.ms"));
         assert!(!check(Policy::AllowList, "bootstrap.servers") && check(Policy::All, "bootstrap.servers"));
         assert!(check(Policy::Principal, "security.protocol") && !check(Policy::Principal, "linger.ms"));

@@ -220,7 +220,7 @@ impl TaskJob {
         let records = client
             .properties
             .get("max.poll.records")
-            .and_then(|text| text.parse().ok());
+            .and_then(|text| text.trim().parse().ok());
         let subscription = match &self.common.topics_regex {
             Some(pattern) => Subscription::Pattern(pattern.clone()),
             None => Subscription::Topics(self.common.topics.clone()),
