@@ -33,12 +33,22 @@ const WITHOUT_EFFECT: [&str; 10] = [
     "defaultRowFetchSize",
 ];
 
+/// Whose URL it is. Their escapes differ: in JDBC's a `+` is a blank, in libpq's it is itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Jdbc,
+    Libpq,
+}
+
 /// Reads `jdbc:postgresql://host[:port][,…]/database[?…]` or the same with `postgresql://` or `postgres://`.
 ///
 /// # Errors
 /// What is wrong and what to write instead; no part of the URL that could be a secret.
 pub fn parse(url: &str) -> Result<Place, String> {
-    let rest = url.strip_prefix("jdbc:").unwrap_or(url);
+    let (rest, form) = match url.strip_prefix("jdbc:") {
+        Some(rest) => (rest, Form::Jdbc),
+        None => (url, Form::Libpq),
+    };
     let rest = rest
         .strip_prefix("postgresql://")
         .or_else(|| rest.strip_prefix("postgres://"))
@@ -52,7 +62,7 @@ pub fn parse(url: &str) -> Result<Place, String> {
             "It must hold no user or password: set connection.username and connection.password".into(),
         );
     }
-    let database = decoded(database)?;
+    let database = decoded(database, form)?;
     if database.is_empty() {
         return Err("It names no database: write postgresql://host:port/database".into());
     }
@@ -63,9 +73,12 @@ pub fn parse(url: &str) -> Result<Place, String> {
         connect_timeout: Settings::CONNECT_TIMEOUT,
         without_effect: Vec::new(),
     };
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        parameter(&mut place, name, &decoded(value)?)?;
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    // JDBC's short form counts where sslmode does not stand, in whichever order.
+    let (short, others): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| *name == "ssl");
+    for (name, value) in short.into_iter().chain(others) {
+        parameter(&mut place, name, &decoded(value, form)?)?;
     }
     Ok(place)
 }
@@ -77,8 +90,11 @@ fn parameter(place: &mut Place, name: &str, value: &str) -> Result<(), String> {
                 .map_err(|reason| format!("sslmode: {reason}"))?;
         }
         // JDBC's short form checks the certificate.
-        "ssl" if matches!(value, "" | "true") => place.tls.mode = SslMode::VerifyFull,
-        "ssl" if value == "false" => place.tls.mode = SslMode::Disable,
+        "ssl" if value.is_empty() || value.eq_ignore_ascii_case("true") => {
+            place.tls.mode = SslMode::VerifyFull;
+        }
+        // It asks for nothing: the server's offer of TLS is taken all the same.
+        "ssl" if value.eq_ignore_ascii_case("false") => place.tls.mode = SslMode::Prefer,
         "sslrootcert" => place.tls.root_certificates = Some(value.into()),
         "sslcert" => place.tls.certificate = Some(value.into()),
         "sslkey" => place.tls.key = Some(value.into()),
@@ -98,12 +114,13 @@ fn parameter(place: &mut Place, name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn decoded(text: &str) -> Result<String, String> {
+fn decoded(text: &str, form: Form) -> Result<String, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         if *first != b'%' {
-            bytes.push(*first);
+            let is_blank = *first == b'+' && form == Form::Jdbc;
+            bytes.push(if is_blank { b' ' } else { *first });
             rest = tail;
             continue;
         }
@@ -131,6 +148,20 @@ mod tests {
                 "[::1]:1 b:5432 my shop Require",
             ),
             ("jdbc:postgresql://db/shop?ssl=true", "db:5432 shop VerifyFull"),
+            // As pgjdbc 42.7 answers.
+            (
+                "jdbc:postgresql://db/my+shop?ssl=TRUE",
+                "db:5432 my shop VerifyFull",
+            ),
+            (
+                "jdbc:postgresql://db/my%2Bshop?ssl=False",
+                "db:5432 my+shop Prefer",
+            ),
+            (
+                "jdbc:postgresql://db/shop?sslmode=REQUIRE&ssl",
+                "db:5432 shop Require",
+            ),
+            ("postgresql://db/my+shop", "db:5432 my+shop Prefer"),
         ] {
             let place = parse(url).unwrap();
             let hosts: Vec<_> = place.hosts.iter().map(Host::to_string).collect();
