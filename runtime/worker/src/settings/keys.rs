@@ -269,11 +269,7 @@ pub(super) fn check_others(reader: &mut Reader<'_>) {
             );
         } else if DISTRIBUTED.iter().any(|prefix| key.starts_with(prefix)) {
             reader.warn(key, format!("{key} has no effect in standalone mode"));
-        } else if matches!(
-            translate(key, "x"),
-            Translation::Set(_) | Translation::NoEffect(_)
-        ) || key == "security.protocol"
-        {
+        } else if translate(key, "x") != Translation::Unknown {
             reader.warn(
                 key,
                 format!("{key} has no effect by itself: write producer.{key} and consumer.{key}"),
@@ -363,5 +359,35 @@ mod tests {
             typed.contains("did you mean offset.flush.interval.ms?"),
             "{typed}"
         );
+    }
+
+    /// CN-104: a value that no client takes is an error at its key; a client's key without its prefix is told what to write,
+    /// whatever its value has to be.
+    #[test]
+    fn client_keys_are_checked_and_told_their_prefix() {
+        let (settings, report) = with(&[
+            ("consumer.session.timeout.ms", "6s"),
+            ("acks", "all"),
+            ("sasl.jaas.config", "x"),
+        ]);
+        assert!(settings.is_none());
+        let [error] = report.errors() else {
+            panic!("one error: {:?}", report.errors())
+        };
+        assert_eq!(
+            (error.key.as_str(), error.message.as_str()),
+            (
+                "consumer.session.timeout.ms",
+                "Invalid value 6s for configuration session.timeout.ms: Not a number of type INT"
+            )
+        );
+        for (finding, key) in report.warnings().iter().zip(["acks", "sasl.jaas.config"]) {
+            assert!(
+                finding.message.contains(&format!("write producer.{key}")),
+                "{}",
+                finding.message
+            );
+        }
+        assert_eq!(report.warnings().len(), 2);
     }
 }
