@@ -24,7 +24,7 @@ const DELETES: Key<Deletes> = Key::new(
 .importance(Importance::High);
 const ROUTE: Key<String> = Key::new(
     "route.by.field",
-    "A field of the row whose value is the record's topic.",
+    "A field of the row whose value is the record's topic; a record without a value there stays in its own.",
 )
 .default("");
 const FIELDS: Key<Vec<String>> = Key::new(
@@ -50,7 +50,8 @@ const HEADERS_PREFIX: Key<String> = Key::new(
 .default("__");
 const NULL_IS_DEFAULT: Key<bool> = Key::new(
     "replace.null.with.default",
-    "Whether a null in an optional field that has a default becomes the default, where fields are added to the row.",
+    "Whether a null in an optional field that has a default becomes the default, where the mode rewrites deletes, and where \
+     fields are left out of the row.",
 )
 .default("true");
 const DROP_HEADER: Key<String> = Key::new(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rowtide_api::{Datum, Record, RecordError, Schema, Struct, Value};
 
 use super::config::ExtractSettings;
+use super::layout::nulls_to_defaults;
 
 /// Shortened schemas that are remembered. The memory starts anew beyond.
 const SCHEMAS_MAX: usize = 4096;
@@ -44,14 +45,27 @@ impl DroppedFields {
                 "header {header} does not hold a list of field names, as drop.fields.header.name wants"
             ))
         })?;
-        self.shorten(&mut record.value, &names, settings.drop_only_optional);
+        let null_is_default = settings.null_is_default;
+        self.shorten(
+            &mut record.value,
+            &names,
+            settings.drop_only_optional,
+            null_is_default,
+        );
         if settings.drop_from_key {
-            self.shorten(&mut record.key, &names, settings.drop_only_optional);
+            self.shorten(
+                &mut record.key,
+                &names,
+                settings.drop_only_optional,
+                null_is_default,
+            );
         }
         Ok(())
     }
 
-    fn shorten(&mut self, datum: &mut Datum, names: &[String], only_optional: bool) {
+    /// Where nothing is left out nothing changes. Else `replace.null.with.default` concerns what stays; Debezium does it
+    /// there whatever that setting says.
+    fn shorten(&mut self, datum: &mut Datum, names: &[String], only_optional: bool, null_is_default: bool) {
         let Value::Struct(value) = &mut datum.value else {
             return;
         };
@@ -59,11 +73,14 @@ impl DroppedFields {
         if shortened.kept.len() == value.fields.len() {
             return;
         }
-        let fields: Vec<Value> = shortened
+        let mut fields: Vec<Value> = shortened
             .kept
             .iter()
             .map(|index| std::mem::replace(&mut value.fields[*index], Value::Null))
             .collect();
+        if null_is_default {
+            nulls_to_defaults(&mut fields, &shortened.schema);
+        }
         *datum = Datum::of(Struct::new(shortened.schema.clone(), fields));
     }
 

@@ -18,8 +18,8 @@ pub(super) struct Layout {
     pub(super) row_schema: Arc<Schema>,
     pub(super) headers: Vec<Added>,
     op: Option<usize>,
-    /// The schema of the row with what is added; none when nothing is.
-    longer: Option<Arc<Schema>>,
+    /// The schema of the row that comes out, with what is added.
+    longer: Arc<Schema>,
     /// Whether `__deleted` follows the row's own fields.
     marks_deleted: bool,
     fields: Vec<Added>,
@@ -31,8 +31,6 @@ pub(super) struct Added {
     pub(super) schema: Arc<Schema>,
     parent: Option<usize>,
     field: usize,
-    /// What an absent value reads as.
-    default: Value,
 }
 
 impl Layout {
@@ -52,11 +50,7 @@ impl Layout {
         };
         let fields: Vec<Added> = added(&settings.add_fields);
         let marks_deleted = matches!(settings.deletes, Deletes::Rewrite | Deletes::RewriteWithTombstone);
-        let longer = if marks_deleted || !fields.is_empty() {
-            Some(lengthened(&row_schema, marks_deleted, &fields)?)
-        } else {
-            None
-        };
+        let longer = lengthened(&row_schema, marks_deleted, &fields)?;
         Ok(Self {
             envelope: envelope.clone(),
             before,
@@ -75,7 +69,8 @@ impl Layout {
         envelope.fields[self.op?].as_str()
     }
 
-    /// The row in that place, with what is added.
+    /// The row in that place, with what is added. `null_is_default` concerns the rewriting modes alone: in the others a null
+    /// stays one.
     pub(super) fn row(
         &self,
         envelope: &mut Struct,
@@ -83,28 +78,30 @@ impl Layout {
         deleted: bool,
         null_is_default: bool,
     ) -> Datum {
-        let (schema, row) = match (
-            &self.longer,
-            std::mem::replace(&mut envelope.fields[place], Value::Null),
-        ) {
-            (Some(schema), Value::Struct(row)) => (schema, row),
-            // Nothing to add, or a delete without its old row.
-            (_, row) => return Datum::new(self.row_schema.clone(), row),
+        let row = match std::mem::replace(&mut envelope.fields[place], Value::Null) {
+            Value::Struct(row) => row,
+            // A delete without its old row.
+            row => return Datum::new(self.row_schema.clone(), row),
         };
         let mut values = row.fields.into_vec();
-        values.reserve_exact(schema.fields().len() - values.len());
-        if null_is_default {
-            for (value, field) in values.iter_mut().zip(schema.fields()) {
-                if let (Value::Null, Some(default)) = (&*value, &field.schema.default) {
-                    *value = default.clone();
-                }
-            }
+        values.reserve_exact(self.longer.fields().len() - values.len());
+        if self.marks_deleted && null_is_default {
+            nulls_to_defaults(&mut values, &self.longer);
         }
         if self.marks_deleted {
             values.push(Value::from(if deleted { "true" } else { "false" }));
         }
         values.extend(self.fields.iter().map(|field| field.value(envelope)));
-        Datum::of(Struct::new(schema.clone(), values))
+        Datum::of(Struct::new(self.longer.clone(), values))
+    }
+}
+
+/// `replace.null.with.default`; values beside the schema's first fields.
+pub(super) fn nulls_to_defaults(values: &mut [Value], schema: &Schema) {
+    for (value, field) in values.iter_mut().zip(schema.fields()) {
+        if let (true, Some(default)) = (value.is_null(), &field.schema.default) {
+            *value = default.clone();
+        }
     }
 }
 
@@ -123,10 +120,10 @@ impl Added {
             schema: schema.rebuild().optional().without_default().build(),
             parent,
             field,
-            default: schema.default.clone().unwrap_or(Value::Null),
         })
     }
 
+    /// One that was never set is null: what goes out has no default.
     pub(super) fn value(&self, envelope: &Struct) -> Value {
         let around = match self.parent {
             None => envelope,
@@ -136,13 +133,13 @@ impl Added {
             },
         };
         match &around.fields[self.field] {
-            Value::Absent => self.default.clone(),
+            Value::Absent => Value::Null,
             value => value.clone(),
         }
     }
 }
 
-/// The row's schema with more fields, under the same name; required, as Java's copy is.
+/// The row's schema with what is added, under the same name; required, as Java's copy is, also where nothing is.
 fn lengthened(row: &Schema, marks_deleted: bool, added: &[Added]) -> Result<Arc<Schema>, RecordError> {
     let Kind::Struct(own) = &row.kind else {
         return Err(RecordError::new("the envelope's after is not a struct"));

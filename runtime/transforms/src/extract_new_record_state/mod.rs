@@ -10,6 +10,7 @@
 
 mod config;
 mod drop_fields;
+mod key_only;
 mod layout;
 
 pub use config::ExtractSettings;
@@ -64,7 +65,12 @@ impl Transform for ExtractNewRecordState {
         let Value::Struct(mut envelope) = record.value.value else {
             return Err(RecordError::new("the envelope's value is not a struct").into());
         };
-        if layout.op(&envelope) == Some("t") {
+        let deleted = envelope.fields[layout.after].is_null();
+        // A truncate, or another event that is of no row; a delete is one, even if nobody knows what it was.
+        if deleted && envelope.fields[layout.before].is_null() && layout.op(&envelope) != Some("d") {
+            return Ok(None);
+        }
+        if deleted && self.settings.deletes == Deletes::Drop {
             return Ok(None);
         }
         for header in &layout.headers {
@@ -73,24 +79,25 @@ impl Transform for ExtractNewRecordState {
                 Datum::new(header.schema.clone(), header.value(&envelope)),
             );
         }
-        let deleted = envelope.fields[layout.after].is_null();
         if let Some(field) = &self.settings.route_by_field {
-            record.topic = route(
-                &envelope.fields[if deleted { layout.before } else { layout.after }],
-                field,
-            )?;
-        }
-        let rewrites = matches!(
-            self.settings.deletes,
-            Deletes::Rewrite | Deletes::RewriteWithTombstone
-        );
-        record.value = match (deleted, self.settings.deletes) {
-            (false, _) => layout.row(&mut envelope, layout.after, false, self.settings.null_is_default),
-            (true, Deletes::Drop) => return Ok(None),
-            (true, Deletes::DeleteToTombstone) => Datum::NULL,
-            (true, _) if rewrites => {
-                layout.row(&mut envelope, layout.before, true, self.settings.null_is_default)
+            let row = &envelope.fields[if deleted { layout.before } else { layout.after }];
+            if let Some(topic) = route(row, field)? {
+                record.topic = topic;
             }
+        }
+        let null_is_default = self.settings.null_is_default;
+        record.value = match (deleted, self.settings.deletes) {
+            (false, _) => layout.row(&mut envelope, layout.after, false, null_is_default),
+            (true, Deletes::Rewrite | Deletes::RewriteWithTombstone) => {
+                key_only::mark(
+                    &mut record.headers,
+                    &record.key,
+                    &envelope.fields[layout.before],
+                    null_is_default,
+                );
+                layout.row(&mut envelope, layout.before, true, null_is_default)
+            }
+            (true, Deletes::DeleteToTombstone) => Datum::NULL,
             (true, _) => Datum::new(layout.row_schema.clone(), Value::Null),
         };
         if let Some(header) = &self.settings.drop_fields_header {
@@ -159,19 +166,19 @@ fn is_envelope(schema: &Schema) -> bool {
         && schema.field_index("after").is_some()
 }
 
-fn route(row: &Value, field: &str) -> Result<Arc<str>, RecordError> {
-    match row.as_struct().and_then(|row: &Struct| row.get(field)) {
-        Some(Value::Text(topic)) if !topic.is_empty() => Ok(topic.as_str().into()),
-        Some(Value::Text(_) | Value::Null | Value::Absent) => Err(RecordError::new(
-            "route.by.field names a field without a value, so the record has no topic",
-        )
-        .at(field)),
-        Some(other) => Err(RecordError::new(format!(
+/// The topic that the row names; none where it names none, as the key-only row of a delete mostly does not.
+fn route(row: &Value, field: &str) -> Result<Option<Arc<str>>, RecordError> {
+    match row.as_struct().map(|row: &Struct| row.get(field)) {
+        Some(Some(Value::Text(topic))) if !topic.trim().is_empty() => Ok(Some(topic.as_str().into())),
+        Some(Some(Value::Text(_) | Value::Null | Value::Absent)) | None => Ok(None),
+        Some(Some(other)) => Err(RecordError::new(format!(
             "route.by.field names a field of type {}; a topic is a string",
             other.type_name()
         ))
         .at(field)),
-        None => Err(RecordError::new("route.by.field names a field that the row does not have").at(field)),
+        Some(None) => {
+            Err(RecordError::new("route.by.field names a field that the row does not have").at(field))
+        }
     }
 }
 
