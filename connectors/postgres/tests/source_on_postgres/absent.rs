@@ -1,7 +1,9 @@
 //! Columns that are not there, not published or not captured, and nulls beside them: none is taken for another (PG-043, PG-071,
 //! PG-115, RS-131).
 
-use crate::harness::{Database, Driver, show};
+use rowtide_api::Value;
+
+use crate::harness::{Database, Driver, field, show};
 
 /// Streams what happens from now on; the rows that are there have come out.
 async fn streaming(database: &Database, rows: usize, more: &[(&str, &str)]) -> (Driver, Vec<String>) {
@@ -216,4 +218,65 @@ async fn a_delete_without_the_key_is_an_error_and_never_a_key_of_zeros() {
         rejected.contains("does not carry the columns of the key"),
         "{rejected}"
     );
+}
+
+/// A unique index that serves as the key can hold nulls. As in Debezium 3.6.1 such a field of the key is optional and null: a
+/// zero or an empty text would be another row's key.
+#[tokio::test]
+async fn a_null_in_a_key_is_null_and_never_a_zero() {
+    let database = Database::new(
+        "CREATE TABLE t (a int, b text DEFAULT 'x', c numeric(5,2), n int NOT NULL, v text NOT NULL DEFAULT 'dv', w text);
+         CREATE UNIQUE INDEX t_key ON t (a, b, c, n); ALTER TABLE t REPLICA IDENTITY FULL;
+         INSERT INTO t VALUES (NULL, NULL, NULL, 0, 'v'), (0, '', 0, 0, 'w')",
+    )
+    .await;
+    let mut driver = database.start(&[]).await;
+    let read = driver.records(2).await;
+    while database.confirmed().await == 0 {
+        let batch = driver.batch().await;
+        driver.commit(&batch);
+    }
+    let key = read[0].key.schema.clone().unwrap();
+    let optional: Vec<_> = key.fields().iter().map(|field| field.schema.optional).collect();
+    assert_eq!(optional, [true, true, true, false]);
+    assert_eq!(key.fields()[1].schema.default, Some(Value::from("x")));
+    assert_eq!(field(&read[0], &["after", "a"]), &Value::Null);
+    let mut shown: Vec<_> = read.iter().map(show).collect();
+    database
+        .run("UPDATE t SET v = 'v2' WHERE a IS NULL; UPDATE t SET a = NULL WHERE a = 0; UPDATE t SET b = NULL WHERE b = ''")
+        .await;
+    database.run("INSERT INTO t (n) VALUES (1); DELETE FROM t").await;
+    shown.extend(driver.shown(1 + 3 + 3 + 1 + 3 * 2).await);
+    let (nulls, zeros) = ("{a=null b=null c=null n=0}", "{a=0 b= c=0x00 n=0}");
+    let (half, whole) = ("{a=null b= c=0x00 n=0}", "{a=null b=null c=0x00 n=0}");
+    assert_eq!(
+        shown,
+        [
+            format!("r p.public.t {nulls} null -> {{a=null b=null c=null n=0 v=v w=null}}"),
+            format!("r p.public.t {zeros} null -> {{a=0 b= c=0x00 n=0 v=w w=null}}"),
+            format!(
+                "u p.public.t {nulls} {{a=null b=null c=null n=0 v=v w=null}} -> {{a=null b=null c=null n=0 v=v2 w=null}}"
+            ),
+            format!("d p.public.t {zeros} {{a=0 b= c=0x00 n=0 v=w w=null}} -> null __debezium.newkey={half}"),
+            format!("~ p.public.t {zeros}"),
+            format!(
+                "c p.public.t {half} null -> {{a=null b= c=0x00 n=0 v=w w=null}} __debezium.oldkey={zeros}"
+            ),
+            format!(
+                "d p.public.t {half} {{a=null b= c=0x00 n=0 v=w w=null}} -> null __debezium.newkey={whole}"
+            ),
+            format!("~ p.public.t {half}"),
+            format!(
+                "c p.public.t {whole} null -> {{a=null b=null c=0x00 n=0 v=w w=null}} __debezium.oldkey={half}"
+            ),
+            "c p.public.t {a=null b=x c=null n=1} null -> {a=null b=x c=null n=1 v=dv w=null}".to_owned(),
+            format!("d p.public.t {nulls} {{a=null b=null c=null n=0 v=v2 w=null}} -> null"),
+            format!("~ p.public.t {nulls}"),
+            format!("d p.public.t {whole} {{a=null b=null c=0x00 n=0 v=w w=null}} -> null"),
+            format!("~ p.public.t {whole}"),
+            "d p.public.t {a=null b=x c=null n=1} {a=null b=x c=null n=1 v=dv w=null} -> null".to_owned(),
+            "~ p.public.t {a=null b=x c=null n=1}".to_owned(),
+        ]
+    );
+    driver.stop().await;
 }

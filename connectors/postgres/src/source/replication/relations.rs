@@ -231,8 +231,10 @@ impl Compiler {
     }
 
     fn field_schema(&self, relation: &Relation, draft: &Draft<'_>) -> Arc<Schema> {
-        let not_null = draft.info.is_some_and(|info| info.not_null);
-        let schema = draft.of.schema.rebuild().nullable(!(not_null || draft.in_key));
+        // A unique index that serves as the key can hold nulls, and a null in a key is none of its values. A column that the
+        // catalogue does not know any more is of the replica identity if it is of the key, and then not null.
+        let not_null = draft.info.map_or(draft.in_key, |info| info.not_null);
+        let schema = draft.of.schema.rebuild().nullable(!not_null);
         let expression = draft
             .info
             .filter(|info| !info.identity && !info.generated)
