@@ -287,6 +287,61 @@ fn lookup_only_and_record_subjects_reach_the_registry() {
     }
 }
 
+/// AV-033: null, absent, default and empty, written and read again. What was never set comes back as what it reads as.
+#[test]
+fn null_absent_default_and_empty_come_back() {
+    let schema = Schema::structure([
+        (
+            "a",
+            Schema::of(Kind::Int32)
+                .optional()
+                .default(Value::Int32(5))
+                .build(),
+        ),
+        ("b", Schema::optional_text()),
+        ("c", Schema::of(Kind::Int32).default(Value::Int32(7)).build()),
+        ("d", Schema::of(Kind::Bytes).optional().build()),
+        ("e", Schema::of(Kind::Array(Schema::text())).optional().build()),
+    ])
+    .name("p.public.t.Value")
+    .build();
+    let null = |a: Value, c: i32| [a, Value::Null, Value::Int32(c), Value::Null, Value::Null];
+    let absent = || {
+        [
+            Value::Absent,
+            Value::Absent,
+            Value::Absent,
+            Value::Absent,
+            Value::Absent,
+        ]
+    };
+    let empty = || {
+        [
+            Value::Int32(0),
+            Value::from(""),
+            Value::Int32(0),
+            Value::Bytes(Blob::EMPTY),
+            Value::Array([].into()),
+        ]
+    };
+    for (absent_is_null, values, expected) in [
+        (false, null(Value::Null, 1), null(Value::Null, 1)),
+        (false, absent(), null(Value::Int32(5), 7)),
+        (true, absent(), null(Value::Null, 7)),
+        (false, empty(), empty()),
+    ] {
+        let (codec, _) = codec(|settings| settings.writer.absent_is_null = absent_is_null);
+        let datum = Datum::of(Struct::new(schema.clone(), values));
+        let (bytes, headers) = encode(&codec, "t", &datum).unwrap();
+        let back = decode(&codec, &bytes, &headers).unwrap();
+        assert_eq!(
+            *back.value.as_struct().unwrap().fields,
+            expected,
+            "{absent_is_null}"
+        );
+    }
+}
+
 /// AV-160: golden bytes of a change: prefix, union branches, the default of `snapshot`, numbers in zig-zag.
 #[test]
 fn a_change_has_the_bytes_of_the_java_converter() {

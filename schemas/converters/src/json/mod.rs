@@ -167,7 +167,8 @@ impl JsonConverter {
                 if self.settings.schemas {
                     out.extend_from_slice(b"{\"schema\":null,\"payload\":");
                 }
-                plan::write_schemaless(&datum.value, out, 0).map_err(|error| *error)?;
+                plan::write_schemaless(&datum.value, self.settings.null_is_default, out, 0)
+                    .map_err(|error| *error)?;
             }
         }
         if self.settings.schemas {

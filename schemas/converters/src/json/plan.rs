@@ -165,7 +165,12 @@ impl Plan {
 ///
 /// # Errors
 /// NaN, an infinity, or a nesting too deep.
-pub(super) fn write_schemaless(value: &Value, out: &mut Vec<u8>, depth: u32) -> Result<(), Box<RecordError>> {
+pub(super) fn write_schemaless(
+    value: &Value,
+    null_is_default: bool,
+    out: &mut Vec<u8>,
+    depth: u32,
+) -> Outcome {
     if depth >= DEPTH_MAX {
         return Err(fault(format!("the value is nested deeper than {DEPTH_MAX}")));
     }
@@ -180,28 +185,28 @@ pub(super) fn write_schemaless(value: &Value, out: &mut Vec<u8>, depth: u32) -> 
         Value::Bytes(bytes) => write_base64(bytes, out),
         Value::Array(items) => {
             return list(items, *b"[]", out, |item, out| {
-                write_schemaless(item, out, depth + 1)
+                write_schemaless(item, null_is_default, out, depth + 1)
             });
         }
         Value::Map(pairs) if pairs.iter().all(|(key, _)| key.as_str().is_some()) => {
             return list(pairs, *b"{}", out, |(key, value), out| {
                 jackson::write_text(out, key.as_str().unwrap_or_default());
                 out.push(b':');
-                write_schemaless(value, out, depth + 1)
+                write_schemaless(value, null_is_default, out, depth + 1)
             });
         }
         Value::Map(pairs) => {
             return list(pairs, *b"[]", out, |(key, value), out| {
                 out.push(b'[');
-                write_schemaless(key, out, depth + 1)?;
+                write_schemaless(key, null_is_default, out, depth + 1)?;
                 out.push(b',');
-                write_schemaless(value, out, depth + 1)?;
+                write_schemaless(value, null_is_default, out, depth + 1)?;
                 out.push(b']');
                 Ok(())
             });
         }
         Value::Struct(value) => {
-            return Plan::new(&value.schema, true)
+            return Plan::new(&value.schema, null_is_default)
                 .and_then(|plan| plan.write(&Value::Struct(value.clone()), out))
                 .map_err(Box::new);
         }

@@ -128,6 +128,197 @@ fn a_schema_prints_its_attributes_in_order() {
     assert_eq!(encode(&converter(&[]), &read).unwrap(), text);
 }
 
+/// What a field holds that may have no value.
+fn bare() -> Arc<Schema> {
+    Schema::structure([
+        (
+            "a",
+            Schema::of(Kind::Int32)
+                .optional()
+                .default(Value::Int32(5))
+                .build(),
+        ),
+        ("b", Schema::optional_text()),
+        ("c", Schema::of(Kind::Int32).default(Value::Int32(7)).build()),
+        ("d", Schema::of(Kind::Bytes).optional().build()),
+        ("e", Schema::of(Kind::Array(Schema::text())).optional().build()),
+    ])
+    .build()
+}
+
+/// CN-331: each of null, absent and default, written and read again. Without schemas what is read is what is written, and a
+/// field that is not there is not null.
+#[test]
+fn null_absent_default_and_empty_are_told_apart_as_far_as_json_can() {
+    let empty = || {
+        [
+            Value::Int32(5),
+            Value::from(""),
+            Value::Int32(7),
+            Value::Bytes(Blob::EMPTY),
+            Value::Array([].into()),
+        ]
+    };
+    let null = |last: Value| [Value::Null, Value::Null, last, Value::Null, Value::Null];
+    let absent = || {
+        [
+            Value::Absent,
+            Value::Absent,
+            Value::Absent,
+            Value::Absent,
+            Value::Absent,
+        ]
+    };
+    for (keep, values, text, read) in [
+        (
+            "true",
+            null(Value::Int32(1)),
+            r#"{"a":5,"b":null,"c":1,"d":null,"e":null}"#,
+            "5 null 1 null null",
+        ),
+        (
+            "false",
+            null(Value::Int32(1)),
+            r#"{"a":null,"b":null,"c":1,"d":null,"e":null}"#,
+            "null null 1 null null",
+        ),
+        (
+            "true",
+            absent(),
+            r#"{"a":5,"b":null,"c":7,"d":null,"e":null}"#,
+            "5 null 7 null null",
+        ),
+        (
+            "false",
+            absent(),
+            r#"{"a":null,"b":null,"c":7,"d":null,"e":null}"#,
+            "null null 7 null null",
+        ),
+        (
+            "true",
+            empty(),
+            r#"{"a":5,"b":"","c":7,"d":"","e":[]}"#,
+            "5  7 bytes array",
+        ),
+        (
+            "false",
+            empty(),
+            r#"{"a":5,"b":"","c":7,"d":"","e":[]}"#,
+            "5  7 bytes array",
+        ),
+    ] {
+        let datum = Datum::of(Struct::new(bare(), values));
+        let with = |schemas| converter(&[("schemas.enable", schemas), ("replace.null.with.default", keep)]);
+        let shown = |value: &Value| match value {
+            Value::Text(text) => text.as_str().to_owned(),
+            value => value
+                .as_int()
+                .map_or(value.type_name().to_owned(), |number| number.to_string()),
+        };
+        assert_eq!(encode(&with("false"), &datum).unwrap(), text, "{keep}");
+        let Value::Map(pairs) = decode(&with("false"), text).unwrap().value else {
+            panic!("an object is a map");
+        };
+        // No bytes are an empty text there.
+        let bare_read: Vec<_> = pairs.iter().map(|(_, value)| shown(value)).collect();
+        assert_eq!(bare_read.join(" "), read.replace("bytes", ""), "{keep}");
+        let full = encode(&with("true"), &datum).unwrap();
+        assert!(full.ends_with(&format!("\"payload\":{text}}}")), "{full}");
+        let back = decode(&with("true"), &full).unwrap();
+        let fields: Vec<_> = back.value.as_struct().unwrap().fields.iter().map(shown).collect();
+        assert_eq!(fields.join(" "), read, "{keep}");
+        // A field that is not there reads as null with a schema, and as nothing at all without.
+        let missing = decode(
+            &with("true"),
+            &full.replace(r#""a":5,"#, "").replace(r#""a":null,"#, ""),
+        )
+        .unwrap();
+        let a = &missing.value.as_struct().unwrap().fields[0];
+        assert_eq!(shown(a), if keep == "true" { "5" } else { "null" });
+        let Value::Map(pairs) = decode(&with("false"), r#"{"b":null}"#).unwrap().value else {
+            panic!("an object is a map");
+        };
+        assert_eq!(*pairs, [(Value::from("b"), Value::Null)]);
+    }
+}
+
+/// A struct among values without a schema follows the same setting.
+#[test]
+fn a_null_among_values_without_a_schema_stays_one_too() {
+    let values = [
+        Value::Null,
+        Value::Null,
+        Value::Int32(1),
+        Value::Null,
+        Value::Null,
+    ];
+    let list = Value::Array([Value::Struct(Struct::new(bare(), values))].into());
+    let keeping = converter(&[
+        ("schemas.enable", "false"),
+        ("replace.null.with.default", "false"),
+    ]);
+    for (converter, a) in [(plain(), "5"), (keeping, "null")] {
+        let text = encode(&converter, &Datum::schemaless(list.clone())).unwrap();
+        assert_eq!(text, format!(r#"[{{"a":{a},"b":null,"c":1,"d":null,"e":null}}]"#));
+    }
+}
+
+/// CN-327: a deletion is a null whichever way it is written; only no payload at all is a tombstone to the broker.
+#[test]
+fn a_deletion_without_a_row_is_read_as_one() {
+    let row = bare().rebuild().optional().build();
+    let deletion = Datum::new(row, Value::Null);
+    assert_eq!(encode(&plain(), &deletion).unwrap(), "null");
+    assert_eq!(encode(&plain(), &Datum::NULL).unwrap(), "no payload");
+    let full = encode(&converter(&[]), &deletion).unwrap();
+    assert!(full.ends_with(r#","payload":null}"#), "{full}");
+    for (converter, text) in [(plain(), "null"), (converter(&[]), &*full)] {
+        assert!(decode(&converter, text).unwrap().is_null(), "{text}");
+    }
+}
+
+/// PG-076, CS-070: how the placeholders of unchanged values look without schemas, where bytes are base64 and numbers have one
+/// width; with schemas they are read as they were.
+#[test]
+fn placeholders_keep_a_form_that_a_sink_knows() {
+    let marker = "__debezium_unavailable_value";
+    let base64 = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==";
+    let bytes = || Value::Bytes(Blob::copy(marker.as_bytes()));
+    let spelt = |number: fn(u8) -> Value| Value::Array(marker.bytes().map(number).collect());
+    let list = |of| Schema::of(Kind::Array(Schema::of(of).build())).build();
+    let one = |value| Value::Array([value].into());
+    for (schema, value, bare) in [
+        (Schema::text(), Value::from(marker), Value::from(marker)),
+        (Schema::of(Kind::Bytes).build(), bytes(), Value::from(base64)),
+        (
+            list(Kind::Text),
+            one(Value::from(marker)),
+            one(Value::from(marker)),
+        ),
+        (list(Kind::Bytes), one(bytes()), one(Value::from(base64))),
+        (
+            list(Kind::Int32),
+            spelt(|byte| Value::Int32(byte.into())),
+            spelt(|byte| Value::Int64(byte.into())),
+        ),
+        (
+            Schema::of(Kind::Map(Schema::text(), Schema::text())).build(),
+            Value::Map([(Value::from(marker), Value::from(marker))].into()),
+            Value::Map([(Value::from(marker), Value::from(marker))].into()),
+        ),
+    ] {
+        let datum = Datum::new(schema, value);
+        let text = encode(&plain(), &datum).unwrap();
+        assert_eq!(
+            decode(&plain(), &text).unwrap(),
+            Datum::schemaless(bare),
+            "{text}"
+        );
+        let full = encode(&converter(&[]), &datum).unwrap();
+        assert_eq!(decode(&converter(&[]), &full).unwrap(), datum, "{full}");
+    }
+}
+
 /// CN-331.
 #[test]
 fn a_null_with_a_default_is_the_default_unless_told_otherwise() {
