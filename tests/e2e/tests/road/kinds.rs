@@ -1,10 +1,11 @@
 //! Unchanged, not sent, null, empty and absent: each stays what it is, whatever form the records have.
 
 use rowtide_testkit::worker::{Worker, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::place::{Config, PATIENCE, Place};
 
+const UNWRAP: &str = "io.debezium.transforms.ExtractNewRecordState";
 const COLUMNS: &str = "id int primary key, n int, a text, b text, big text";
 const MAPPING: &str = "id=value.id, n=value.n, a=value.a, b=value.b, big=value.big, bin=value.bin";
 
@@ -117,10 +118,7 @@ fn flat(place: &Place, topic: &str, table: &str) -> Config {
         .set(&place.table_key(topic, table, "nullToUnset"), "false")
         .all(&[
             ("transforms", "unwrap"),
-            (
-                "transforms.unwrap.type",
-                "io.debezium.transforms.ExtractNewRecordState",
-            ),
+            ("transforms.unwrap.type", UNWRAP),
             ("transforms.unwrap.delete.tombstone.handling.mode", "rewrite"),
             ("transforms.unwrap.add.headers", "source.lsn"),
         ])
@@ -180,4 +178,99 @@ fn every_form_of_record_ends_in_the_same_rows() {
             (status["tasks"][0].get("warnings").cloned(), None)
         });
     }
+}
+
+/// The rows of a table by their ids.
+fn by_id(place: &Place, table: &str) -> Vec<Value> {
+    let mut rows = place.in_cassandra(table);
+    rows.sort_by_key(|row| row["id"].as_i64());
+    rows
+}
+
+/// RS-131, PG-143: where the mark of a deletion is a column like others, a deleted row keeps its last values. The source knows
+/// its key alone, and what stands for the rest is not written.
+#[test]
+fn a_row_that_is_marked_as_deleted_keeps_its_values() {
+    let place = Place::new("marked");
+    let columns = "id int primary key, name text, n int, note text, gone text";
+    place.sql(
+        "create table marked (id int primary key, name text not null, n int not null default 5, note text); \
+         insert into marked values (1, 'one', 1, 'first'), (2, 'two', 2, null), (3, '', 0, null)",
+    );
+    place.cql(&format!("create table {}.marked ({columns})", place.name));
+    let worker = place.worker();
+    place.source("marked").run(&worker, "source");
+    let mapping = "id=value.id, name=value.name, n=value.n, note=value.note, gone=value.__deleted, \
+                   __timestamp=header.__source_lsn";
+    place
+        .sink("marked", mapping)
+        .all(&[
+            ("transforms", "unwrap"),
+            ("transforms.unwrap.type", UNWRAP),
+            ("transforms.unwrap.delete.tombstone.handling.mode", "rewrite"),
+            ("transforms.unwrap.add.headers", "source.lsn"),
+        ])
+        .run(&worker, "sink");
+    let row = |id: i32, name: &str, n: i32, note: Value, gone: &str| json!({"id": id, "name": name, "n": n, "note": note, "gone": gone});
+    eventually("the snapshot", PATIENCE, || {
+        let expected = vec![
+            row(1, "one", 1, json!("first"), "false"),
+            row(2, "two", 2, Value::Null, "false"),
+            row(3, "", 0, Value::Null, "false"),
+        ];
+        (by_id(&place, "marked"), expected)
+    });
+    place.sql(
+        "delete from marked; insert into marked values (2, 'again', 9, 'new'); update marked set id = 4",
+    );
+    eventually("the deletions", PATIENCE, || {
+        let expected = vec![
+            row(1, "one", 1, json!("first"), "true"),
+            row(2, "again", 9, json!("new"), "true"),
+            row(3, "", 0, Value::Null, "true"),
+            row(4, "again", 9, json!("new"), "false"),
+        ];
+        (by_id(&place, "marked"), expected)
+    });
+    let status = worker.ask("GET", "/connectors/sink/status", None).json();
+    assert_eq!(status["tasks"][0].get("warnings"), None, "{status}");
+}
+
+/// PG-115: a publication of Postgres 18 can publish generated columns. They are columns like others: null where what they are
+/// made of is null, and read again where a row begins and the log leaves them out.
+#[test]
+fn a_published_generated_column_of_postgres_18_is_a_column_like_others() {
+    let place = Place::on("PG18", "kindsmade");
+    let columns = "id int primary key, a text, low text, big text";
+    place.sql(&format!(
+        "create table made (id int primary key, a text, low text generated always as (lower(a)) stored, \
+           big text generated always as (repeat(a, 3000)) stored, never text generated always as (upper(a)) virtual); \
+         alter table made alter big set storage external; \
+         create publication {} for table made with (publish_generated_columns = stored); \
+         insert into made (id, a) values (1, 'Ab'), (2, null), (3, ''), (4, 'Cd')",
+        place.name
+    ));
+    place.cql(&format!("create table {}.made ({columns})", place.name));
+    let worker = place.worker();
+    place.source("made").run(&worker, "source");
+    let topic = place.topic("made");
+    place
+        .sink("made", "id=value.id, a=value.a, low=value.low, big=value.big")
+        .set(&place.table_key(&topic, "made", "inputFormat"), "debezium")
+        .run(&worker, "sink");
+    let rows = || {
+        let postgres = place
+            .sql("select json_build_object('id', id, 'a', a, 'low', low, 'big', big) from made order by id");
+        let postgres: Vec<Value> = postgres
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("Postgres prints JSON"))
+            .collect();
+        (by_id(&place, "made"), postgres)
+    };
+    eventually("the snapshot", PATIENCE, rows);
+    place.sql(
+        "update made set id = 11 where id = 1; update made set a = null where id = 4; update made set a = 'Ef' where id = 2; \
+         update made set id = 12 where id = 2; update made set id = 13 where id = 3; insert into made (id, a) values (5, 'Gh')",
+    );
+    eventually("the changes", PATIENCE, rows);
 }
