@@ -126,6 +126,7 @@ pub fn translate(key: &str, value: &str) -> Translation {
         "auto.offset.reset" => checked("auto.offset.reset", key, value, values::offset_reset(value)),
         "bootstrap.servers" => set("bootstrap.servers", values::list(value)),
         "buffer.memory" => kilobytes("queue.buffering.max.kbytes", key, value),
+        "exclude.internal.topics" => internal_topics(key, value),
         "enable.idempotence" => checked("enable.idempotence", key, value, values::boolean(value)),
         "security.protocol" => checked("security.protocol", key, value, values::protocol(value)),
         "partition.assignment.strategy" => assignors(value),
@@ -208,6 +209,17 @@ fn kilobytes(target: &'static str, key: &str, value: &str) -> Translation {
         Ok(bytes) => set(target, (bytes / 1024).clamp(1, 2_097_151).to_string()),
         Err(_) if value.parse::<i64>().is_ok() => invalid(key, value, "Value must be at least 0"),
         Err(_) => invalid(key, value, "Not a number of type LONG"),
+    }
+}
+
+/// A pattern never means Kafka's own topics; nothing else can be asked for.
+fn internal_topics(key: &str, value: &str) -> Translation {
+    match values::boolean(value).as_deref() {
+        Ok("false") => Translation::Refused(
+            "exclude.internal.topics=false is not supported: topics.regex never means Kafka's own topics; name them in topics".into(),
+        ),
+        Ok(_) => Translation::NoEffect("topics.regex never means Kafka's own topics"),
+        Err(why) => invalid(key, value, why),
     }
 }
 
@@ -386,6 +398,19 @@ mod tests {
             assert!(
                 matches!(&answer, Translation::Refused(said) if said.contains(why)),
                 "{key}={value}: {answer:?}"
+            );
+        }
+    }
+
+    /// CN-113: a pattern never means Kafka's own topics, as in Java's client unless that is switched off.
+    #[test]
+    fn kafkas_own_topics_cannot_be_let_in() {
+        let excluded = |value| translate("exclude.internal.topics", value);
+        assert!(matches!(excluded("True"), Translation::NoEffect(_)));
+        for (value, why) in [("false", "name them in topics"), ("no", "either true or false")] {
+            assert!(
+                matches!(excluded(value), Translation::Refused(said) if said.contains(why)),
+                "{value}"
             );
         }
     }

@@ -1,5 +1,6 @@
 //! The keys every connector has, and those of sources, sinks and scheduled sources.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -390,15 +391,21 @@ fn valid_pattern(text: &str) -> Result<(), String> {
 }
 
 /// Kafka's own rule. A name that breaks it can never be there, and the client has meanings of its own for some of them: what
-/// begins with `^` would be a pattern.
+/// begins with `^` would be a pattern. Nor does it take a name twice; Connect's answer to that is an error too.
 fn valid_topics(text: &str) -> Result<(), String> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let mut names = BTreeSet::new();
     for name in text.split(',').map(str::trim).filter(|_| !text.is_empty()) {
         let why = match name {
             "" => "it is empty".to_owned(),
             "." | ".." => "it is '.' or '..'".to_owned(),
             _ if name.len() > TOPIC_NAME_BYTES_MAX => format!("it is longer than {TOPIC_NAME_BYTES_MAX} characters"),
-            _ if name.bytes().all(legal) => continue,
+            _ if name.bytes().all(legal) => {
+                if names.insert(name) {
+                    continue;
+                }
+                return Err(format!("values must not be duplicated: {name}"));
+            }
             _ => "it has a character other than ASCII letters, digits, '.', '_' and '-'; a pattern belongs into topics.regex".to_owned(),
         };
         return Err(format!("\"{name}\" is no name of a topic: {why}"));
@@ -489,6 +496,7 @@ mod tests {
             ("t\u{e9}", "it has a character"),
             ("a,,b", "\"\" is no name of a topic: it is empty"),
             ("..", "it is '.' or '..'"),
+            ("a, b,a", "values must not be duplicated: a"),
             (long.as_str(), "it is longer than 249 characters"),
         ] {
             let found = finding(&TOPICS, topics).unwrap_or_default();

@@ -6,7 +6,7 @@ use rowtide_api::Error;
 use rowtide_java::regex::{Case, Pattern, PatternError};
 
 /// Kafka's own topics, which no pattern means: Java's `exclude.internal.topics`, which is on there unless it is set.
-const INTERNAL: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+const INTERNAL: [&str; 3] = ["__consumer_offsets", "__share_group_state", "__transaction_state"];
 
 /// A compiled `topics.regex`. Whoever implements the consumer port matches with it, so that no other dialect comes in.
 #[derive(Debug)]
@@ -99,7 +99,14 @@ mod tests {
 
     #[test]
     fn kafkas_own_topics_are_never_meant() {
-        let topics = ["b", "__consumer_offsets", "__mine", "__transaction_state", "a"];
+        let topics = [
+            "b",
+            "__consumer_offsets",
+            "__mine",
+            "__share_group_state",
+            "__transaction_state",
+            "a",
+        ];
         assert_eq!(select(".*", &topics), ["__mine", "a", "b"]);
     }
 
