@@ -357,6 +357,8 @@ mod tests {
             ("buffer.memory", "-1", "Value must be at least 0"),
             ("max.poll.records", "0", "Value must be at least 1"),
             ("retries", "-1", "Value must be at least 0"),
+            // Java's producer does not open with it; librdkafka's 0 is for ever.
+            ("delivery.timeout.ms", "0", "Value must be at least 1"),
         ] {
             let text = format!("Invalid value {value} for configuration {key}: {why}");
             assert_eq!(translate(key, value), Translation::Refused(text));

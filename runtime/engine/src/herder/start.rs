@@ -216,7 +216,7 @@ impl TaskJob {
         let group_id = client
             .properties
             .remove("group.id")
-            .unwrap_or_else(|| format!("connect-{}", self.name));
+            .map_or_else(|| format!("connect-{}", self.name), |text| text.trim().to_owned());
         let records = client
             .properties
             .get("max.poll.records")

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rowtide_api::Plugin as _;
 use rowtide_engine::herder::{HerderError, RestartPlan};
 use rowtide_engine::store::config::TargetState;
 use rowtide_engine::store::status::State;
 
+use crate::hanging;
 use crate::parts::{Stored, create, states, until};
 use crate::plugins::Script;
 
@@ -259,4 +261,23 @@ async fn a_restart_takes_the_tasks_it_is_asked_to() {
         |attempts, success, failure| [("attempts", attempts), ("success", success), ("failure", failure)];
     assert_eq!(board.connector_startups().totals(), totals(3, 3, 0));
     assert_eq!(board.task_startups().totals(), totals(5, 4, 1));
+}
+
+/// CN-114: blanks around an overridden group go, as around every value of a client's keys.
+#[tokio::test(start_paused = true)]
+async fn an_overridden_group_is_read_without_the_blanks_around_it() {
+    let stored = Stored::new();
+    stored.kafka.append("t", 0, None, Some(b"1"));
+    let (herder, _) = stored.start(&Arc::default()).await;
+    let own = [("topics", "t"), ("consumer.override.group.id", " mine ")];
+    create(&herder, "c", hanging::Sink::CLASS, &own).await;
+    until("its position", || {
+        stored
+            .kafka
+            .committed("mine", "t", 0)
+            .map(|(position, _)| position)
+            == Some(1)
+    })
+    .await;
+    herder.shutdown().await;
 }

@@ -46,7 +46,8 @@ const METADATA_AGE_MS_MIN: i64 = 100;
 /// The numbers there are, with the ranges of librdkafka's CONFIGURATION.md.
 pub(super) const NUMBERS: [Number; 17] = [
     int("batch.size", "batch.size", 0, 1..=INT_MAX),
-    int("delivery.timeout.ms", "delivery.timeout.ms", 0, 0..=INT_MAX),
+    // No time at all is less than Java's producer opens with; to librdkafka it is for ever.
+    int("delivery.timeout.ms", "delivery.timeout.ms", 1, 1..=INT_MAX),
     int("fetch.max.bytes", "fetch.max.bytes", 0, 0..=2_147_483_135),
     int("fetch.max.wait.ms", "fetch.wait.max.ms", 0, 0..=300_000),
     int("fetch.min.bytes", "fetch.min.bytes", 0, 1..=100_000_000),
